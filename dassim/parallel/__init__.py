@@ -1,0 +1,25 @@
+"""Ranks, blocks, halos and global sums: the layer that hides where a point lives."""
+
+from dassim.parallel.communicator import (
+    AbstractCommunicator,
+    MPICommunicator,
+    SerialCommunicator,
+    launched_by_mpi,
+    world,
+)
+from dassim.parallel.decomposition import Block, Decomposition, DecompositionError
+from dassim.parallel.domain import Domain
+from dassim.parallel.failure import abort_on_error
+
+__all__ = [
+    "AbstractCommunicator",
+    "Block",
+    "Decomposition",
+    "DecompositionError",
+    "Domain",
+    "MPICommunicator",
+    "SerialCommunicator",
+    "abort_on_error",
+    "launched_by_mpi",
+    "world",
+]

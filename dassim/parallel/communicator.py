@@ -1,0 +1,151 @@
+"""Who takes part in a run: one process, or the ranks of an MPI communicator.
+
+Objects travel on the host side (``bcast``, ``gather``, ...); arrays inside compiled programs
+travel through the primitives of :mod:`dassim.parallel.primitives`.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NoReturn
+
+# Set by the usual launchers (Open MPI, MPICH and Intel's Hydra, PMIx, Slurm's srun, Cray PALS).
+LAUNCHER_VARIABLES = (
+    "OMPI_COMM_WORLD_SIZE",
+    "PMI_SIZE",
+    "PMI_RANK",
+    "PMIX_RANK",
+    "MV2_COMM_WORLD_SIZE",
+    "PALS_RANKID",
+    "SLURM_STEP_NUM_TASKS",
+)
+
+
+class AbstractCommunicator(abc.ABC):
+    """Ranks ``0 ... size - 1`` that run the same program. Immutable, hashed by identity."""
+
+    rank: int
+    size: int
+
+    @property
+    def is_root(self) -> bool:
+        return self.rank == 0
+
+    @abc.abstractmethod
+    def barrier(self) -> None:
+        """Return once every rank has called it."""
+
+    @abc.abstractmethod
+    def bcast(self, value: Any, root: int = 0) -> Any:
+        """The root's picklable ``value``, on every rank."""
+
+    @abc.abstractmethod
+    def gather(self, value: Any, root: int = 0) -> list[Any] | None:
+        """Every rank's picklable ``value`` in rank order on the root, ``None`` elsewhere."""
+
+    @abc.abstractmethod
+    def allgather(self, value: Any) -> list[Any]:
+        """Every rank's picklable ``value`` in rank order, on every rank."""
+
+    @abc.abstractmethod
+    def abort(self, code: int = 1) -> NoReturn:
+        """End every rank at once with ``code``."""
+
+
+class SerialCommunicator(AbstractCommunicator):
+    """One rank, without MPI."""
+
+    rank = 0
+    size = 1
+
+    def barrier(self) -> None:
+        pass
+
+    def bcast(self, value: Any, root: int = 0) -> Any:
+        return value
+
+    def gather(self, value: Any, root: int = 0) -> list[Any]:
+        return [value]
+
+    def allgather(self, value: Any) -> list[Any]:
+        return [value]
+
+    def abort(self, code: int = 1) -> NoReturn:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    def __repr__(self) -> str:
+        return "SerialCommunicator()"
+
+
+class MPICommunicator(AbstractCommunicator):
+    """The ranks of an mpi4py intra-communicator, ``MPI.COMM_WORLD`` when none is given.
+
+    Messages of compiled programs travel on a duplicate, apart from those of the host side.
+    """
+
+    def __init__(self, comm: Any = None):
+        try:
+            import mpi4jax  # noqa: F401
+            from mpi4py import MPI
+        except ImportError as error:
+            raise ImportError(
+                f"a run on MPI ranks needs mpi4py and mpi4jax, found neither or a broken one "
+                f"({error}); install dassim[mpi], or start one process without a launcher"
+            ) from error
+        self.mpi = MPI.COMM_WORLD if comm is None else comm
+        self.device_mpi = self.mpi if self.mpi == MPI.COMM_WORLD else self.mpi.Dup()
+        self.rank = self.mpi.Get_rank()
+        self.size = self.mpi.Get_size()
+
+    def barrier(self) -> None:
+        self.mpi.Barrier()
+
+    def bcast(self, value: Any, root: int = 0) -> Any:
+        return self.mpi.bcast(value, root=root)
+
+    def gather(self, value: Any, root: int = 0) -> list[Any] | None:
+        return self.mpi.gather(value, root=root)
+
+    def allgather(self, value: Any) -> list[Any]:
+        return self.mpi.allgather(value)
+
+    def abort(self, code: int = 1) -> NoReturn:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.mpi.Abort(code)
+        os._exit(code)
+
+    def __repr__(self) -> str:
+        return f"MPICommunicator(rank={self.rank}, size={self.size})"
+
+
+def launched_by_mpi(environment: Mapping[str, str]) -> bool:
+    """Whether a launcher's variables stand in ``environment``."""
+    return any(name in environment for name in LAUNCHER_VARIABLES)
+
+
+def world(environment: Mapping[str, str] | None = None) -> AbstractCommunicator:
+    """All ranks of this run: MPI's world under a launcher, else this one process.
+
+    The same object on every call, because compiled programs are cached by communicator.
+    """
+    if launched_by_mpi(os.environ if environment is None else environment):
+        return _mpi_world()
+    return _serial_world()
+
+
+@cache
+def _serial_world() -> SerialCommunicator:
+    return SerialCommunicator()
+
+
+@cache
+def _mpi_world() -> AbstractCommunicator:
+    comm = MPICommunicator()
+    return comm if comm.size > 1 else _serial_world()
