@@ -1,0 +1,50 @@
+"""The C-grid: fields that know their staggering, operators, geometry, levels and masks."""
+
+from dassim.grid.field import (
+    Field,
+    HaloError,
+    Location,
+    Span,
+    StaggeringError,
+    apply,
+    maximum,
+    minimum,
+    taps,
+    where,
+)
+from dassim.grid.grid import Grid, build_grid, exchange
+from dassim.grid.horizontal import (
+    GridError,
+    HorizontalGrid,
+    Staggered,
+    cartesian,
+    latlon,
+    orthogonal,
+)
+from dassim.grid.levels import Levels, levels, stretched_thickness, uniform_thickness
+
+__all__ = [
+    "Field",
+    "Grid",
+    "GridError",
+    "HaloError",
+    "HorizontalGrid",
+    "Levels",
+    "Location",
+    "Span",
+    "Staggered",
+    "StaggeringError",
+    "apply",
+    "build_grid",
+    "cartesian",
+    "exchange",
+    "latlon",
+    "levels",
+    "maximum",
+    "minimum",
+    "orthogonal",
+    "stretched_thickness",
+    "taps",
+    "uniform_thickness",
+    "where",
+]

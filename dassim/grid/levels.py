@@ -1,0 +1,68 @@
+"""Vertical levels at rest: fixed depths, k = 0 at the top, faces 0..nz with face 0 at z = 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.grid.field import Field, Span
+from dassim.grid.horizontal import GridError
+
+
+class Column(eqx.Module):
+    """One quantity at level centres ``c`` and at faces ``f``."""
+
+    c: Field
+    f: Field
+
+
+class Levels(eqx.Module):
+    """Positions ``z`` (m, up, at most 0) and thicknesses ``dz`` (m) of levels and of faces.
+
+    ``dz.f`` is the distance between the centres around a face; at the two ends, from the face to
+    the one centre.
+    """
+
+    z: Column
+    dz: Column
+
+    @property
+    def count(self) -> int:
+        return self.dz.c.data.shape[0]
+
+
+def levels(thickness: Any, dtype: Any = float) -> Levels:
+    """Levels of the given thicknesses (m), top first.
+
+    >>> levels([10.0, 20.0]).z.f.data.ravel().tolist()
+    [0.0, -10.0, -30.0]
+    """
+    dz = np.asarray(thickness, float)
+    if dz.ndim != 1 or dz.size == 0 or not (dz > 0).all():
+        raise GridError(f"found level thicknesses {dz}; expected a list of positive metres")
+    z_f = 0.0 - np.concatenate([[0.0], np.cumsum(dz)])
+    z_c = 0.5 * (z_f[:-1] + z_f[1:])
+    dz_f = -np.diff(z_c, prepend=z_f[0], append=z_f[-1])
+
+    def column(centres, faces):
+        return Column(
+            *(
+                Field(jnp.asarray(values, dtype)[:, None, None], (Span(at), None, None))
+                for values, at in ((centres, "c"), (faces, "f"))
+            )
+        )
+
+    return Levels(z=column(z_c, z_f), dz=column(dz, dz_f))
+
+
+def uniform_thickness(count: int, depth: float) -> np.ndarray:
+    """``count`` equal thicknesses that add up to ``depth`` (m)."""
+    return np.full(count, depth / count)
+
+
+def stretched_thickness(count: int, first: float, ratio: float) -> np.ndarray:
+    """``dz_k = first ratio^k`` (m), k = 0 at the top."""
+    return first * ratio ** np.arange(count)
