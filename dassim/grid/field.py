@@ -80,7 +80,9 @@ class Field:
         if owned.ndim == 2:
             return cls(owned[None], (None, Span(y), Span(x)))
         if owned.ndim != 3:
-            raise ValueError(f"found an array of shape {owned.shape}; expected (z, y, x) or (y, x)")
+            raise ValueError(
+                f"found an array of shape {owned.shape}; expected (z, y, x) or (y, x)"
+            )
         return cls(owned, (Span(z), Span(y), Span(x)))
 
     @classmethod
@@ -120,7 +122,9 @@ class Field:
             return f"{name}: {_PLURAL[span.at]} {span.start}..{span.start + n - 1}"
 
         shape = getattr(self.data, "shape", ("?", "?", "?"))
-        parts = (describe(*entry) for entry in zip("zyx", self.spans, shape, strict=True))
+        parts = (
+            describe(*entry) for entry in zip("zyx", self.spans, shape, strict=True)
+        )
         return f"Field({', '.join(parts)})"
 
     def __add__(self, other):
@@ -263,7 +267,9 @@ def taps(field: Field, axis: int, offsets: range, to: Point) -> list[Field]:
     result_spans = (spans[0], spans[1], spans[2])
     return [
         Field(
-            jax.lax.slice_in_dim(field.data, o - offsets[0], o - offsets[0] + count, axis=axis),
+            jax.lax.slice_in_dim(
+                field.data, o - offsets[0], o - offsets[0] + count, axis=axis
+            ),
             result_spans,
         )
         for o in offsets

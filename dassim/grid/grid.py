@@ -9,7 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.grid.field import Field, HaloError, Location, Span, X, Y, Z, apply, minimum, taps
+from dassim.grid.field import (
+    Field,
+    HaloError,
+    Location,
+    Span,
+    X,
+    Y,
+    Z,
+    apply,
+    minimum,
+    taps,
+)
 from dassim.grid.horizontal import GridError, HorizontalGrid, Staggered
 from dassim.grid.levels import Levels
 from dassim.grid.operators import sum_z
@@ -93,7 +104,9 @@ def exchange(domain: Domain, fields: Tree, width: int | tuple[int, int]) -> Tree
     All travel in one message per direction. Halos behind walls hold zeros.
     """
     wy, wx = (width, width) if isinstance(width, int) else width
-    leaves, tree = jax.tree.flatten(fields, is_leaf=lambda node: isinstance(node, Field))
+    leaves, tree = jax.tree.flatten(
+        fields, is_leaf=lambda node: isinstance(node, Field)
+    )
     extended = domain.exchange([leaf.data for leaf in leaves], (wy, wx))
     return jax.tree.unflatten(
         tree,
@@ -107,7 +120,9 @@ def exchange(domain: Domain, fields: Tree, width: int | tuple[int, int]) -> Tree
 def _widened(field: Field, axis: int, width: int) -> Span:
     span = field.spans[axis]
     if span is None or span.start != 0:
-        raise HaloError(f"found {field}; expected owned points, from index 0 on, along y and x")
+        raise HaloError(
+            f"found {field}; expected owned points, from index 0 on, along y and x"
+        )
     return Span(span.at, -width)
 
 
@@ -124,13 +139,18 @@ def build_grid(horizontal: HorizontalGrid, levels: Levels, depth: Any = None) ->
     centres = -np.asarray(levels.z.c.data)[:, 0, 0]
     count = (bottom[None] > centres[:, None, None]).sum(axis=0)
 
-    cells = Field(jnp.asarray(count, jnp.int32)[None], (None, Span("c", -halo), Span("c", -halo)))
+    cells = Field(
+        jnp.asarray(count, jnp.int32)[None], (None, Span("c", -halo), Span("c", -halo))
+    )
     x_faces, y_faces = _between(cells, X), _between(cells, Y)
     wet = Staggered(c=cells, u=x_faces, v=y_faces, q=_between(y_faces, X))
     # The decision is taken on the whole basin, so that every rank compiles the same program.
     owned = count[halo:-halo, halo:-halo] if halo else count
     flat = all(domain.comm.allgather(bool(np.isin(owned, (0, levels.count)).all())))
-    k = Field(jnp.arange(levels.count, dtype=jnp.int32)[:, None, None], (Span("c"), None, None))
+    k = Field(
+        jnp.arange(levels.count, dtype=jnp.int32)[:, None, None],
+        (Span("c"), None, None),
+    )
     mask = wet.map(lambda wet: wet > 0 if flat else apply(jnp.less, k, wet))
     thickness = levels.dz.c
     return Grid(
@@ -148,7 +168,10 @@ def _between(wet: Field, axis: int) -> Field:
 
 
 def _require_depths(bottom: np.ndarray, domain: Domain, halo: int) -> None:
-    for what, wrong in (("not a number", ~np.isfinite(bottom)), ("a negative depth", bottom < 0)):
+    for what, wrong in (
+        ("not a number", ~np.isfinite(bottom)),
+        ("a negative depth", bottom < 0),
+    ):
         if wrong.any():
             j, i = np.argwhere(wrong)[0]
             raise GridError(

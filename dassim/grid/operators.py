@@ -37,7 +37,9 @@ def _pair(field: Field, axis: int, source: Point) -> list[Field]:
     span = field.spans[axis]
     if span is not None and span.at != source:
         name = "zyx"[axis]
-        found, expected = ("faces", "centres") if source == "c" else ("centres", "faces")
+        found, expected = (
+            ("faces", "centres") if source == "c" else ("centres", "faces")
+        )
         raise StaggeringError(
             f"found a field on {name} {found}, expected {name} {expected}; use the operator that "
             f"ends in {_OTHER[source]}2{source}"
@@ -78,7 +80,9 @@ def with_ends_z(interior: Field, top: Any = 0.0, bottom: Any = 0.0) -> Field:
     constant along z) stand at the two ends."""
     span = interior.spans[Z]
     if span != Span("f", 1):
-        raise StaggeringError(f"found {interior}; expected the interior z faces 1..nz-1")
+        raise StaggeringError(
+            f"found {interior}; expected the interior z faces 1..nz-1"
+        )
     shape = (1, *interior.data.shape[1:])
 
     def end(value):
@@ -89,6 +93,13 @@ def with_ends_z(interior: Field, top: Any = 0.0, bottom: Any = 0.0) -> Field:
     first = Field(interior.data[:1], (None, *interior.spans[1:]))
     data = jnp.concatenate([end(top), interior.data, end(bottom)], axis=Z)
     return Field(data, (Span("f", 0), *interior.spans[1:]))
+
+
+def interior_z(faces: Field) -> Field:
+    """The interior z faces 1..nz-1 of a field on all faces 0..nz."""
+    if faces.spans[Z] != Span("f", 0):
+        raise StaggeringError(f"found {faces}; expected the z faces 0..nz")
+    return Field(faces.data[1:-1], (Span("f", 1), *faces.spans[1:]))
 
 
 def sum_z(field: Field) -> Field:
@@ -161,7 +172,9 @@ def perpendicular_gradient(metric: Metric, psi: Field) -> tuple[Field, Field]:
     return -1.0 * diff_y_f2c(psi) / metric.dy.u, diff_x_f2c(psi) / metric.dx.v
 
 
-def laplacian(metric: Metric, phi: Field, open_u: Any = 1.0, open_v: Any = 1.0) -> Field:
+def laplacian(
+    metric: Metric, phi: Field, open_u: Any = 1.0, open_v: Any = 1.0
+) -> Field:
     """``div(grad phi)`` at cells; no flux through faces where ``open_u``, ``open_v`` is 0."""
     along_x, along_y = gradient(metric, phi)
     return divergence(metric, along_x * open_u, along_y * open_v)
