@@ -1,0 +1,32 @@
+"""The command line. Each sub-command is one module here with a function ``command``.
+
+A command's module imports what it needs inside its function: starting one must not load the others.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import typer
+
+COMMANDS = ("check", "info", "schema")
+
+
+def application() -> typer.Typer:
+    """All sub-commands, in one Typer application."""
+    app = typer.Typer(
+        name="dassim",
+        help="A differentiable ocean and atmosphere simulator with data assimilation.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)
+    for name in COMMANDS:
+        app.command(name)(import_module(f"dassim.cli.{name}").command)
+    return app
+
+
+def main() -> None:
+    """Entry point of the program ``dassim``."""
+    application()()

@@ -1,0 +1,83 @@
+"""``dassim check``: everything that can be known before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dassim.cli.options import NamelistPath, Overrides
+
+if TYPE_CHECKING:
+    from dassim.config import Namelist
+    from dassim.config.estimate import Estimate
+
+
+def command(
+    namelist: NamelistPath,
+    ranks: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ranks to plan for; by default, those of this command."),
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Validate a namelist and the files that it names, and print it with SI values and defaults.
+
+    Its decomposition and the estimated memory and file sizes follow as comments.
+    """
+    from dassim.cli.ranks import agreed
+    from dassim.config import Namelist, load
+    from dassim.config.text import as_yaml
+    from dassim.parallel import world
+
+    comm = world()
+
+    def examine() -> str:
+        loaded = load(namelist, Namelist, overrides=overrides or ())
+        with loaded.located():
+            lines = list(report(loaded.namelist, ranks or comm.size))
+        return "\n".join([as_yaml(loaded.namelist), *(f"# {line}".rstrip() for line in lines)])
+
+    text = agreed(comm, examine)
+    if comm.is_root:
+        _print(text)
+
+
+def report(namelist: Namelist, ranks: int) -> Iterator[str]:
+    """Lines on how ``namelist`` would run on ``ranks`` ranks."""
+    from dassim.config.estimate import estimates
+    from dassim.config.plan import plan
+
+    planned = plan(namelist, ranks)
+    levels = len(planned.thickness)
+    yield f"{levels} level{'s' * (levels > 1)}, {planned.thickness.sum():.10g} m deep"
+    if namelist.time:
+        yield f"{namelist.time.steps} steps"
+    yield str(planned)
+    yield from _table(estimates(namelist, planned.decomposition, levels))
+
+
+def _table(rows: Iterable[Estimate]) -> Iterator[str]:
+    yield f"{'':<22}{'largest rank':>14}{'all ranks':>14}"
+    for row in rows:
+        yield f"{row.what:<22}{_bytes(row.largest_rank):>14}{_bytes(row.all_ranks):>14}"
+
+
+def _bytes(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} PB"
+
+
+def _print(text: str) -> None:
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    console = Console()
+    if console.is_terminal:
+        console.print(Syntax(text, "yaml", background_color="default", word_wrap=True))
+    else:
+        print(text)

@@ -1,0 +1,55 @@
+"""What commands do alike on one rank and on many."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from dassim.config import NamelistError
+    from dassim.parallel import AbstractCommunicator
+
+T = TypeVar("T")
+
+BAD_INPUT = 2
+"""Exit code for a namelist or an option that cannot be used."""
+
+
+def agreed(comm: AbstractCommunicator, prepare: Callable[[], T]) -> T:
+    """``prepare()`` on every rank, provided that it accepts the namelist on all.
+
+    Otherwise the problems that the first refusing rank has are printed once and all ranks exit.
+    ``prepare`` sends no messages: a rank may leave it early. Any other error of a rank ends all.
+    """
+    from dassim.config import NamelistError
+    from dassim.parallel import abort_on_error
+
+    result, error = None, None
+    with abort_on_error(comm):
+        try:
+            result = prepare()
+        except NamelistError as refusal:
+            error = refusal
+        refusals = [refusal for refusal in comm.allgather(error) if refusal is not None]
+    if refusals:
+        if comm.is_root:
+            print_problems(refusals[0])
+        sys.exit(BAD_INPUT)
+    return result  # type: ignore[return-value]
+
+
+def print_problems(error: NamelistError) -> None:
+    """All problems, one a line, on standard error; in colour on a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    for problem in error.problems:
+        parts = (
+            (str(problem.place) if problem.place else "", "cyan"),
+            (problem.key, "bold"),
+            (problem.message, ""),
+        )
+        line = Text(": ").join(Text(*part) for part in parts if part[0])
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,30 @@
+"""``dassim schema``: what a namelist may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file.", show_default=False)
+    ] = None,
+) -> None:
+    """Print the JSON schema of namelists, with which editors complete and check them.
+
+    In an editor with the YAML language server, put this line at the top of a namelist:
+    # yaml-language-server: $schema=dassim.schema.json
+    """
+    import json
+
+    from dassim.config import Namelist
+    from dassim.config.jsonschema import json_schema
+
+    text = json.dumps(json_schema(Namelist), indent=2)
+    if output is None:
+        print(text)
+    else:
+        output.write_text(f"{text}\n", encoding="utf-8")

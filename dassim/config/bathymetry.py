@@ -1,0 +1,105 @@
+"""From the ``bathymetry`` section to the depth of the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any, Protocol
+
+import numpy as np
+
+from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.files import FileVariable, file_variable
+from dassim.config.horizontal import Centres
+from dassim.config.schema.bathymetry import BathymetryFromFile, FlatBottom
+
+SECTION = ("bathymetry",)
+ROWS_AT_ONCE = 256
+
+
+class Depth(Protocol):
+    """Metres, positive down, 0 on land: global ``(ny, nx)``, sliced like an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, index: Any) -> np.ndarray: ...
+
+
+@singledispatch
+def bottom_depth(config: Any, centres: Centres) -> Depth | None:
+    """The depth that ``config`` describes at the cells; ``None`` lies under all levels.
+
+    A new shape registers its function here.
+    """
+    raise TypeError(f"found bathymetry of {type(config)}; expected a type that is registered")
+
+
+@bottom_depth.register
+def _(config: FlatBottom, centres: Centres) -> None:
+    return None
+
+
+@bottom_depth.register
+def _(config: BathymetryFromFile, centres: Centres) -> Depth:
+    variable = file_variable(config.file, config.variable, SECTION, "m", fill=0.0)
+    if variable.shape != centres.shape:
+        message = mismatch(
+            f"{config.variable} of shape {variable.shape} in {config.file}",
+            f"shape {centres.shape}, the (ny, nx) of the grid",
+            "correct grid.nx and grid.ny, or choose another variable",
+        )
+        raise NamelistError([Problem((*SECTION, "variable"), message)])
+    return DepthFromFile(variable, 1.0 if config.positive == "down" else -1.0)
+
+
+@dataclass(frozen=True)
+class DepthFromFile:
+    """Depths in a file, or with ``sign = -1`` heights, of which those above the sea are land."""
+
+    variable: FileVariable
+    sign: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.variable.shape
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        depth = self.sign * self.variable[index]
+        return depth if self.sign > 0 else np.where(depth < 0, 0.0, depth)
+
+
+@dataclass(frozen=True)
+class DepthFromFormula:
+    """``formula(x, y)`` in metres, evaluated where it is asked for."""
+
+    centres: Centres
+    formula: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.centres.shape
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self.formula(*self.centres.at(index))
+
+
+def check_depth(depth: Depth) -> None:
+    """Read all of ``depth`` in bands of rows; refuse what is not a depth, and a basin of land."""
+    wet = False
+    for first in range(0, depth.shape[0], ROWS_AT_ONCE):
+        band = depth[..., first : first + ROWS_AT_ONCE, :]
+        wrong = ~(band >= 0)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            message = mismatch(
+                f"{band[row, column]:g} at row {first + row}, column {column}",
+                "metres of depth, 0 on land",
+                "correct the file, or write positive: up if it holds heights",
+            )
+            raise NamelistError([Problem(SECTION, message)])
+        wet |= bool((band > 0).any())
+    if not wet:
+        message = mismatch("no point below the sea", "an ocean", "correct positive: up or down")
+        raise NamelistError([Problem(SECTION, message)])

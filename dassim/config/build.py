@@ -1,0 +1,57 @@
+"""From a validated namelist to the objects that compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dassim.config.bathymetry import bottom_depth
+from dassim.config.errors import NamelistError, Problem
+from dassim.config.horizontal import build_horizontal, cell_centres
+from dassim.config.schema.namelist import AbstractBasinNamelist, AbstractNamelist
+from dassim.config.vertical import level_thickness
+from dassim.grid import Grid, GridError, levels
+from dassim.grid import build_grid as assemble
+from dassim.parallel import AbstractCommunicator, Decomposition, DecompositionError, Domain, world
+
+
+def build_grid(namelist: AbstractBasinNamelist, domain: Domain) -> Grid:
+    """This rank's part of the grid that ``namelist`` describes."""
+    with _blamed_on("grid"):
+        horizontal = build_horizontal(namelist.grid, domain, namelist.precision)
+    with _blamed_on("vertical"):
+        column = levels(level_thickness(namelist.vertical), namelist.precision)
+    with _blamed_on("bathymetry"):
+        depth = bottom_depth(namelist.bathymetry, cell_centres(namelist.grid))
+        return assemble(horizontal, column, depth)
+
+
+def build_domain(
+    namelist: AbstractNamelist, comm: AbstractCommunicator | None = None, minimum: int = 1
+) -> Domain:
+    """The grid's division over the ranks of ``comm`` (default: all of this run), seen from this
+    rank; no block is narrower than ``minimum`` points."""
+    comm = world() if comm is None else comm
+    return Domain(comm, build_decomposition(namelist, comm.size, minimum))
+
+
+def build_decomposition(namelist: AbstractNamelist, size: int, minimum: int = 1) -> Decomposition:
+    """The grid's division over ``size`` ranks, as the ``decomposition`` section says."""
+    layout = namelist.decomposition.layout
+    with _blamed_on("decomposition", "layout"):
+        return Decomposition.choose(
+            cell_centres(namelist.grid).shape,
+            size,
+            layout=None if layout == "auto" else layout,
+            periodic=("y" in namelist.grid.periodic, "x" in namelist.grid.periodic),
+            minimum=minimum,
+        )
+
+
+@contextmanager
+def _blamed_on(*path: str) -> Iterator[None]:
+    """What the grid or the decomposition refuses is a problem of the section ``path``."""
+    try:
+        yield
+    except (GridError, DecompositionError) as error:
+        raise NamelistError([Problem(path, str(error))]) from error

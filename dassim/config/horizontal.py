@@ -1,0 +1,120 @@
+"""From the ``grid`` section to horizontal geometry."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.files import FileVariable, file_variable, variable_names
+from dassim.config.schema.grid import CartesianGrid, GridFromFile, LatLonGrid
+from dassim.grid import HorizontalGrid, cartesian, latlon, orthogonal
+from dassim.parallel import Domain
+
+SECTION = ("grid",)
+POINTS = ("c", "u", "v", "q")
+UNITS = {"dx": "m", "dy": "m", "coriolis": "s-1", "area": "m2", "x": None, "y": None}
+REQUIRED = ("dx", "dy", "coriolis")
+
+
+class Centres(NamedTuple):
+    """Where the cells of the whole grid are: coordinates that broadcast to ``(ny, nx)``.
+
+    Metres; degrees of latitude and longitude on the sphere; indices for a file without positions.
+    Arrays, or variables of a file that are sliced like arrays.
+    """
+
+    y: Any
+    x: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        ny, nx = np.broadcast_shapes(self.y.shape, self.x.shape)
+        return ny, nx
+
+    def at(self, index: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``x`` and ``y`` at the ``index`` of an array (ny, nx)."""
+
+        def part(coordinate: Any) -> np.ndarray:
+            whole = coordinate.shape == self.shape
+            return (coordinate if whole else np.broadcast_to(coordinate, self.shape))[index]
+
+        return part(self.x), part(self.y)
+
+
+@singledispatch
+def cell_centres(config: Any) -> Centres:
+    """Positions of all cells of the grid ``config``."""
+    y, x = (0.5 * (faces[:-1] + faces[1:]) for faces in config.faces)
+    return Centres(y[:, None], x[None, :])
+
+
+@cell_centres.register
+def _(config: GridFromFile) -> Centres:
+    metrics = metric_variables(config)
+    ny, nx = metrics["dx_c"].shape
+    if "x_c" in metrics and "y_c" in metrics:
+        return Centres(metrics["y_c"], metrics["x_c"])
+    return Centres(np.arange(float(ny))[:, None], np.arange(float(nx))[None, :])
+
+
+@singledispatch
+def build_horizontal(config: Any, domain: Domain, precision: str) -> HorizontalGrid:
+    """The horizontal geometry of this rank's part."""
+    raise TypeError(f"found a grid of {type(config)}; expected a type that is registered")
+
+
+@build_horizontal.register
+def _(config: CartesianGrid, domain: Domain, precision: str) -> HorizontalGrid:
+    y, x = config.faces
+    return cartesian(domain, x, y, f0=config.f0, beta=config.beta, dtype=precision)
+
+
+@build_horizontal.register
+def _(config: LatLonGrid, domain: Domain, precision: str) -> HorizontalGrid:
+    latitude, longitude = config.faces
+    return latlon(
+        domain,
+        longitude,
+        latitude,
+        radius=config.radius,
+        rotation=config.rotation,
+        dtype=precision,
+    )
+
+
+@build_horizontal.register
+def _(config: GridFromFile, domain: Domain, precision: str) -> HorizontalGrid:
+    return orthogonal(domain, dict(metric_variables(config)), dtype=precision)
+
+
+def metric_variables(config: GridFromFile) -> dict[str, FileVariable]:
+    """The variables of a grid file, all of one shape ``(ny, nx)``."""
+    key = (*SECTION, "file")
+    names = variable_names(config.file, key)
+    missing = [f"{name}_{at}" for name in REQUIRED for at in POINTS if f"{name}_{at}" not in names]
+    if missing:
+        message = mismatch(
+            f"no variable {', '.join(missing)} in {config.file}",
+            "the metrics of a C-grid",
+            "add them",
+        )
+        raise NamelistError([Problem(key, message)])
+    known = {f"{name}_{at}": unit for name, unit in UNITS.items() for at in POINTS}
+    metrics = {
+        name: file_variable(config.file, name, SECTION, unit)
+        for name, unit in known.items()
+        if name in names
+    }
+    shape = metrics["dx_c"].shape
+    wrong = next((v for v in metrics.values() if v.shape != shape or len(shape) != 2), None)
+    if wrong:
+        message = mismatch(
+            f"{wrong.name} of shape {wrong.shape} in {config.file}",
+            f"one shape (ny, nx) for all, {shape} as dx_c",
+            "correct the file",
+        )
+        raise NamelistError([Problem(key, message)])
+    return metrics

@@ -1,0 +1,63 @@
+"""How a namelist would run: checked as far as can be without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from dassim.config.bathymetry import bottom_depth, check_depth
+from dassim.config.build import build_decomposition
+from dassim.config.errors import NamelistError, Problem
+from dassim.config.horizontal import cell_centres
+from dassim.config.schema.namelist import AbstractBasinNamelist
+from dassim.config.vertical import level_thickness
+from dassim.parallel import Decomposition
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Thickness (m) of the levels, and the grid's division over ranks."""
+
+    thickness: np.ndarray
+    decomposition: Decomposition
+
+    def __str__(self) -> str:
+        (py, px), (ny, nx) = self.decomposition.layout, self.decomposition.shape
+        rows, columns = _points(ny, py), _points(nx, px)
+        ranks = "1 rank" if py * px == 1 else f"{py * px} ranks as {py} x {px} (y, x)"
+        return f"{ranks}, blocks of {rows} x {columns} cells out of {ny} x {nx}"
+
+
+def plan(namelist: AbstractBasinNamelist, ranks: int) -> Plan:
+    """Open the files that ``namelist`` names, and divide its grid over ``ranks``.
+
+    Raises NamelistError with all problems at once.
+    """
+    problems: list[Problem] = []
+    thickness, decomposition = np.empty(0), None
+    with _collected(problems):
+        thickness = level_thickness(namelist.vertical)
+    with _collected(problems):
+        decomposition = build_decomposition(namelist, ranks)
+    with _collected(problems):
+        depth = bottom_depth(namelist.bathymetry, cell_centres(namelist.grid))
+        if depth is not None:
+            check_depth(depth)
+    if problems or decomposition is None:
+        raise NamelistError(dict.fromkeys(problems))
+    return Plan(thickness, decomposition)
+
+
+def _points(n: int, p: int) -> str:
+    return f"{n // p}" if n % p == 0 else f"{n // p}-{n // p + 1}"
+
+
+@contextmanager
+def _collected(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except NamelistError as error:
+        problems += error.problems

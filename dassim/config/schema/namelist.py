@@ -1,0 +1,51 @@
+"""The whole of a namelist. Every model has its own, with the sections that all share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from dassim.config.schema.bathymetry import Bathymetry, FlatBottom
+from dassim.config.schema.grid import HorizontalGrid
+from dassim.config.schema.run import Decomposition, Precision, Time
+from dassim.config.schema.section import Section
+from dassim.config.schema.vertical import Vertical
+
+Model = TypeVar("Model")
+
+
+class AbstractNamelist(Section, Generic[Model]):
+    """Sections that every model has."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["double_gyre"])]
+    """Name of the experiment; output files carry it."""
+    source: Annotated[str, Field(min_length=1, examples=["Stommel (1948)"])]
+    """Where the experiment comes from: a citation."""
+    model: Model
+    """Which model runs."""
+    grid: HorizontalGrid
+    """Horizontal grid."""
+    time: Time | None = None
+    """Start, length and step of the run."""
+    decomposition: Decomposition = Decomposition()
+    """Division of the grid over ranks."""
+    precision: Precision = "float64"
+    """Precision of the model's numbers."""
+
+
+class AbstractBasinNamelist(AbstractNamelist[Model], Generic[Model]):
+    """Sections of every model of a basin, with levels under a surface and a bottom."""
+
+    vertical: Vertical
+    """Levels."""
+    bathymetry: Bathymetry = FlatBottom(type="flat")
+    """Depth of the bottom."""
+
+
+class GridNamelist(AbstractBasinNamelist[Literal["grid"]]):
+    """A grid by itself, without a fluid."""
+
+
+Namelist = GridNamelist
+"""Every namelist there is. Of several: ``Annotated[A | B, Field(discriminator="model")]``."""

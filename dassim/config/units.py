@@ -1,0 +1,210 @@
+"""Numbers with units, as people write them: ``20 min``, ``4 km``, ``1e-4 s-1``, ``0.1 N m-2``.
+
+A field of a section says what it holds through its type, ``depth: Length``; its value is a float in
+the unit of that type. A bare number is in that unit already: metres, seconds, degrees, degrees
+Celsius for a temperature.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from dassim.config.errors import show
+from dassim.config.explain import refuse
+
+if TYPE_CHECKING:
+    import pint
+
+QUANTITY = re.compile(
+    r"\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>[\w°²³*/^.+\- ]*)"
+)
+
+KINDS = {
+    "m": ("a length", "4 km"),
+    "s": ("a time", "20 min"),
+    "m s-1": ("a speed", "0.1 m s-1"),
+    "degrees": ("an angle", "30 degrees"),
+    "s-1": ("a frequency", "1e-4 s-1"),
+    "m-1 s-1": ("a frequency per length", "2e-11 m-1 s-1"),
+    "m2 s-1": ("a diffusivity", "500 m2 s-1"),
+    "m4 s-1": ("a biharmonic diffusivity", "1e11 m4 s-1"),
+    "m s-2": ("an acceleration", "9.81 m s-2"),
+    "Pa": ("a pressure or stress", "0.1 N m-2"),
+    "degC": ("a temperature", "10 degC"),
+    "delta_degC": ("a temperature difference", "0.5 K"),
+    "kg m-3": ("a density", "1025 kg m-3"),
+    "W m-2": ("a heat flux", "100 W m-2"),
+    "m2": ("an area", "1e6 km2"),
+    "kg": ("a mass", "1 kg"),
+}
+"""Unit that values are held in: its kind, and an example."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Annotation of a float, or of a tuple of floats, that is written with a unit.
+
+    >>> from pydantic import TypeAdapter
+    >>> TypeAdapter(Annotated[float, Quantity("m", above=0)]).validate_python("4 km")
+    4000.0
+    """
+
+    unit: str
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def expected(self) -> str:
+        kind, example = _kind(self.unit)
+        return f"{kind}{self._limits()} such as '{example}'"
+
+    def _limits(self) -> str:
+        if self.at_least is not None and self.at_most is not None:
+            return f" from {self.at_least:g} to {self.at_most:g} {self.unit}"
+        limits = {"above": self.above, "of at least": self.at_least, "of at most": self.at_most}
+        return "".join(f" {word} {x:g} {self.unit}" for word, x in limits.items() if x is not None)
+
+    def parse(self, value: Any) -> Any:
+        """The number in this unit; a list becomes a tuple of numbers."""
+        if not isinstance(value, list | tuple):
+            return self._number(value)
+        return tuple(self._number(item, index) for index, item in enumerate(value))
+
+    def _number(self, value: Any, index: int | None = None) -> float:
+        try:
+            number = _in_unit(value, self.unit)
+        except UnitError as error:
+            found = f"{show(value)}{error}"
+            raise refuse(self.expected, error.remedy, found=found, key=index) from None
+        if self._allows(number):
+            return number
+        found = show(value) if number == value else f"{show(value)} ({number:g} {self.unit})"
+        raise refuse(self.expected, "correct the value or its unit", found=found, key=index)
+
+    def _allows(self, number: float) -> bool:
+        return (
+            math.isfinite(number)
+            and (self.above is None or number > self.above)
+            and (self.at_least is None or number >= self.at_least)
+            and (self.at_most is None or number <= self.at_most)
+        )
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.parse, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**_with_units(handler(schema), _kind(self.unit)[1]), "unit": self.unit}
+
+
+Length = Annotated[float, Quantity("m", above=0)]
+Position = Annotated[float, Quantity("m")]
+Duration = Annotated[float, Quantity("s", above=0)]
+Speed = Annotated[float, Quantity("m s-1")]
+Longitude = Annotated[float, Quantity("degrees", at_least=-360, at_most=360)]
+Latitude = Annotated[float, Quantity("degrees", at_least=-90, at_most=90)]
+Frequency = Annotated[float, Quantity("s-1")]
+FrequencyGradient = Annotated[float, Quantity("m-1 s-1")]
+Diffusivity = Annotated[float, Quantity("m2 s-1", at_least=0)]
+BiharmonicDiffusivity = Annotated[float, Quantity("m4 s-1", at_least=0)]
+Acceleration = Annotated[float, Quantity("m s-2")]
+Stress = Annotated[float, Quantity("Pa")]
+Pressure = Annotated[float, Quantity("Pa", above=0)]
+Temperature = Annotated[float, Quantity("degC", at_least=-273.15)]
+TemperatureDifference = Annotated[float, Quantity("delta_degC")]
+Density = Annotated[float, Quantity("kg m-3", above=0)]
+HeatFlux = Annotated[float, Quantity("W m-2")]
+
+Lengths = Annotated[tuple[float, ...], Quantity("m", above=0)]
+Spacing = Annotated[float | tuple[float, ...], Quantity("m", above=0)]
+AngularSpacing = Annotated[float | tuple[float, ...], Quantity("degrees", above=0)]
+
+
+class UnitError(ValueError):
+    """What is wrong with a number's unit: the message continues "found '4 s'"."""
+
+    def __init__(self, message: str, remedy: str = "correct the unit"):
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def convert(number: float, unit: str, target: str) -> float:
+    """``number`` from ``unit`` to ``target``.
+
+    >>> convert(20, "min", "s"), convert(0.1, "N/m^2", "Pa"), convert(283.15, "K", "degC")
+    (1200.0, 0.1, 10.0)
+    """
+    registry = _registry()
+    units, goal = _parsed(unit), _parsed(target)
+    if units.dimensionality != goal.dimensionality:
+        raise UnitError(f", {_kind_of(units)}")
+    if target.startswith("delta_") and f"delta_{units}" in registry:
+        units = registry.Unit(f"delta_{units}")
+    return float(registry.Quantity(number, units).to(goal).magnitude)
+
+
+def _in_unit(value: Any, target: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise UnitError("", "write a number, or a number with a unit")
+    number, unit = float(match["number"]), (match["unit"] or "").strip()
+    return convert(number, unit, target) if unit else number
+
+
+def _parsed(unit: str) -> pint.Unit:
+    registry = _registry()
+    try:
+        units = registry.parse_units(re.sub(r"(?<=[A-Za-z])([-+]?\d+)", r"**\1", unit))
+    except Exception:  # the parser lets errors of every kind through
+        raise UnitError(f", whose unit '{unit}' is unknown") from None
+    factors = {name for name, _ in registry.Quantity(1.0, units).unit_items()}
+    if factors & {"month", "year"}:
+        raise UnitError(f", and '{unit}' has no fixed length", "write days, such as '365 d'")
+    return units
+
+
+def _kind(unit: str) -> tuple[str, str]:
+    return KINDS.get(unit, (f"a number in {unit}", f"1 {unit}"))
+
+
+def _kind_of(units: pint.Unit) -> str:
+    for unit, (kind, _) in KINDS.items():
+        if _parsed(unit).dimensionality == units.dimensionality:
+            return kind
+    return f"in {units:~}"
+
+
+@cache
+def _registry() -> pint.UnitRegistry:
+    """Built at the first unit that is met: importing pint takes most of a second."""
+    import pint
+
+    registry = pint.UnitRegistry(on_redefinition="ignore")
+    registry.define("sverdrup = 1e6 * meter ** 3 / second = Sv")
+    registry.define("@alias degree = degrees_north = degrees_east")
+    return registry
+
+
+def _with_units(schema: dict[str, Any], example: str) -> dict[str, Any]:
+    """The JSON schema with text such as ``example`` allowed wherever it has a number."""
+    if schema.get("type") == "number":
+        return {"type": ["number", "string"], "examples": [example]}
+    changed = dict(schema)
+    if "items" in schema:
+        changed["items"] = _with_units(schema["items"], example)
+    if "anyOf" in schema:
+        changed["anyOf"] = [_with_units(option, example) for option in schema["anyOf"]]
+    return changed
