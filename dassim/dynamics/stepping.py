@@ -20,7 +20,19 @@ Advance = Callable[[Any, Any, Any], Any]
 
 
 class AbstractTimeStepper(eqx.Module):
-    """One time step of a state, for any model."""
+    """One time step of a state, for any model.
+
+    ``oscillation_limit`` and ``decay_limit``: the largest ``|omega| dt`` of an undamped wave and
+    the largest ``lambda dt`` of a decaying mode for which steps stay stable.
+    """
+
+    @property
+    @abc.abstractmethod
+    def oscillation_limit(self) -> float: ...
+
+    @property
+    @abc.abstractmethod
+    def decay_limit(self) -> float: ...
 
     @abc.abstractmethod
     def start(self, state: Any) -> Any:
@@ -36,8 +48,16 @@ class RungeKutta3(AbstractTimeStepper):
 
     Wicker & Skamarock (2002, Mon. Wea. Rev. 130, 2088). Amplification ``1 + z + z^2/2 + z^3/6`` of
     a linear tendency: third order there, second order otherwise; stable to ``|z| = 1.73`` on the
-    imaginary axis. Needs nothing but the physical state.
+    imaginary axis and -2.51 on the real one. Needs nothing but the physical state.
     """
+
+    @property
+    def oscillation_limit(self) -> float:
+        return 3**0.5
+
+    @property
+    def decay_limit(self) -> float:
+        return 2.5127
 
     def start(self, state: Any) -> Any:
         return replace(state, previous=None)
@@ -56,10 +76,19 @@ class AdamsBashforth2(AbstractTimeStepper):
 
     For linear tendencies the same as extrapolating tendencies. Extrapolating the state instead
     keeps fluxes conservative and uniform tracers uniform on levels that move. ``eps`` damps the
-    computational mode. The first step is a forward Euler step.
+    computational mode, and makes waves up to ``omega dt = 0.5`` decay. The first step is a
+    forward Euler step.
     """
 
     eps: float = eqx.field(static=True, default=0.1)
+
+    @property
+    def oscillation_limit(self) -> float:
+        return 0.5
+
+    @property
+    def decay_limit(self) -> float:
+        return 1 / (1 + self.eps)
 
     def start(self, state: Any) -> Any:
         now = replace(state, previous=None)

@@ -268,8 +268,8 @@ class OceanModel(eqx.Module):
     ) -> dict[str, Field]:
         """Tracers after ``dt``: their content ``h T`` moves by fluxes, then mixes vertically."""
         grid, before = self.grid, base.fields()
-        h_before = self._thickness(before["eta"])
-        h_after = self._thickness(surface.eta)
+        h_before = self.thickness(before["eta"])
+        h_after = self.thickness(surface.eta)
         thickening = (h_after - h_before) / dt
         transports = self._tracer_transports(here, surface)
         upward = vertical_transport(grid, *transports, thickening)
@@ -307,7 +307,7 @@ class OceanModel(eqx.Module):
             )
         return after
 
-    def _thickness(self, eta: Field) -> Field:
+    def thickness(self, eta: Field) -> Field:
         """Thickness (m) of the levels at cells under the sea level ``eta``."""
         dz = self.grid.levels.dz.c
         return dz + self._share_of_column(eta) if self.moving_levels else dz
