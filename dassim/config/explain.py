@@ -53,6 +53,8 @@ def _unknown_key(detail: ErrorDetails, node: JSON, parent: JSON) -> Explanation:
 
 def _missing(detail: ErrorDetails, node: JSON, parent: JSON) -> Explanation:
     key = detail["loc"][-1]
+    if isinstance(key, int):
+        return (), mismatch("nothing", f"an item {key + 1}", "lengthen the list")
     what = re.split(r"[.;:](?:\s|$)", node.get("description", "a value"))[0]
     example = _example(node)
     remedy = f"add {key}: {example}" if example else f"add {key}"

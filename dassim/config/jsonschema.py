@@ -9,20 +9,26 @@ from pydantic import TypeAdapter
 from dassim.config.loader import BASE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+VARIABLE = r"\$\{.+\}"
+
+JSON = dict[str, Any]
 
 
-def json_schema(schema: Any) -> dict[str, Any]:
+def json_schema(schema: Any) -> JSON:
     """The JSON schema of namelists of the pydantic type ``schema``.
 
-    A namelist with a ``base`` may leave out any key: the base has it.
+    A variable may stand for a number, and a namelist with a ``base`` may leave out any key.
     """
-    whole = TypeAdapter(schema).json_schema()
+    whole = _with_variables(TypeAdapter(schema).json_schema())
     definitions = whole.pop("$defs", {})
     partial = {_partial_name(name): _partial(node) for name, node in definitions.items()}
-    base = {"type": "string", "description": "Namelist to inherit from, relative to this one."}
     heir = _partial(whole)
-    for properties in _property_lists(heir, partial):
-        properties[BASE] = base
+    for option in heir.get("anyOf", [heir]):
+        top = partial[option["$ref"].rpartition("/")[2]] if "$ref" in option else option
+        top["properties"][BASE] = {
+            "type": "string",
+            "description": "Namelist to inherit from, relative to this one.",
+        }
     return {
         "$schema": DIALECT,
         "title": "dassim namelist",
@@ -33,15 +39,16 @@ def json_schema(schema: Any) -> dict[str, Any]:
     }
 
 
-def _property_lists(heir: dict[str, Any], partial: dict[str, Any]) -> list[dict[str, Any]]:
-    """The properties of the top level: of the one model, or of each of several."""
-    options = heir.get("anyOf", [heir])
-    targets = [partial[o["$ref"].rpartition("/")[2]] if "$ref" in o else o for o in options]
-    return [target["properties"] for target in targets]
-
-
-def _partial_name(name: str) -> str:
-    return f"{name}Partial"
+def _with_variables(node: Any) -> Any:
+    """The schema with ``${NAME}`` allowed wherever it has a number."""
+    if isinstance(node, list):
+        return [_with_variables(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    changed = {key: _with_variables(value) for key, value in node.items()}
+    if node.get("type") in ("integer", "number"):
+        changed |= {"type": [node["type"], "string"], "pattern": VARIABLE}
+    return changed
 
 
 def _partial(node: Any) -> Any:
@@ -56,8 +63,10 @@ def _partial(node: Any) -> Any:
             relaxed[key] = _partial_name(value)
         elif key == "oneOf":
             relaxed["anyOf"] = _partial(value)
-        elif key == "properties":
-            relaxed[key] = {name: _partial(field) for name, field in value.items()}
         elif key not in ("required", "discriminator"):
             relaxed[key] = _partial(value)
     return relaxed
+
+
+def _partial_name(name: str) -> str:
+    return f"{name}Partial"

@@ -79,15 +79,15 @@ def validate(document: Document, schema: Any) -> Loaded[Any]:
     """The document as an object of the pydantic type ``schema``."""
     adapter = TypeAdapter(schema)
     problems = list(document.problems)
-    broken = {problem.path for problem in problems}
+    known = {(problem.path, problem.place) for problem in problems}
     try:
         namelist = adapter.validate_python(document.value)
     except ValidationError as error:
-        problems += (
+        placed = (
             problem.at(document.place(problem.path))
             for problem in explain(error, adapter.json_schema())
-            if problem.path not in broken
         )
+        problems += (problem for problem in placed if (problem.path, problem.place) not in known)
         raise NamelistError(problems) from None
     if problems:
         raise NamelistError(problems)

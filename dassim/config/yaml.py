@@ -174,14 +174,14 @@ def _syntax_problems(text: str, error: yaml.YAMLError, origin: Place) -> list[Pr
 
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    line = mark.line if mark else text[: getattr(error, "position", 0)].count("\n")
+    rows = text.splitlines()
     if "'\\t'" in what:
         message = mismatch(
             "a tab", "spaces: YAML does not allow tabs", "replace each tab by spaces"
         )
-        tabbed = [i for i, row in enumerate(text.splitlines()) if "\t" in row.partition("#")[0]]
-        return [Problem((), message, at(line)) for line in tabbed]
-    line = mark.line if mark else text[: getattr(error, "position", 0)].count("\n")
-    rows = text.splitlines()
+        tabbed = {i for i, row in enumerate(rows) if "\t" in row.partition("#")[0]}
+        return [Problem((), message, at(i)) for i in sorted({line, *tabbed})]
     row = rows[line].strip() if line < len(rows) else "the end of the file"
     context = getattr(error, "context", None)
     remedy = "correct the line or the one before it"
