@@ -1,0 +1,162 @@
+"""Implicit vertical diffusion: one symmetric tridiagonal system per column.
+
+Backward Euler of ``d(h x)/dt = d/dz (K dx/dz) - h r x`` on cells of thickness ``h``. With
+``d`` the distance between the centres of the cells around an interior face and its conductance
+``c = dt K / d``, the new values solve for every cell ``k`` (face ``k`` lies above it)::
+
+    h[k] (1 + dt r[k]) x[k] + c[k] (x[k] - x[k-1]) + c[k+1] (x[k] - x[k+1]) = h[k] x_old[k]
+
+No flux passes the top, the bottom and faces where ``K`` is 0. The matrix is symmetric and
+diagonally dominant. Elimination is arranged so that no two numbers are ever subtracted, which
+keeps full relative accuracy for any ``c``: the heat content is conserved, a constant stays
+constant and extrema do not grow, to round-off.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from dassim.grid.field import Field, Span, StaggeringError, Z, align, apply
+
+Values = TypeVar("Values")
+Arrays = list[jax.Array]
+
+
+def implicit_diffusion(
+    values: Values,
+    thickness: Field,
+    diffusivity: Field | float,
+    dt: Any,
+    *,
+    sink: Field | float = 0.0,
+) -> Values:
+    """``values`` after ``dt`` seconds of vertical diffusion and of the linear sink ``-sink x``.
+
+    * ``values``: a Field, or a tree of them that share one matrix (temperature, salinity and
+      tracers of equal diffusivity), at the cell levels and at the cells, u or v points;
+    * ``thickness`` of the levels there (m), positive in dry cells too;
+    * ``diffusivity`` or viscosity (m2 s-1) there, at the interior z faces 1..nz-1, 0 at faces
+      beside a dry cell (see :func:`open_faces`); or one number;
+    * ``sink`` (s-1) at the levels there, such as bottom drag; or one number.
+
+    Conserves the sum of ``thickness * values`` where ``sink`` is 0. First-order in ``dt``, stable
+    for any. Differentiable in all arguments, in forward and reverse mode and in compositions of
+    both; the reverse mode costs one more pair of sweeps, with the same factors.
+    """
+    leaves, tree = jax.tree.flatten(values, is_leaf=_is_field)
+    k_face = _as_field(diffusivity)
+    rate = _as_field(sink)
+    levels = thickness.data.shape[Z]
+    for field in (*leaves, thickness):
+        _require(field, Span("c"), levels, "at all levels")
+    if rate.spans[Z] is not None:
+        _require(rate, Span("c"), levels, "at all levels, or constant along z")
+    if k_face.spans[Z] is not None:
+        _require(
+            k_face,
+            Span("f", 1),
+            levels - 1,
+            "at the interior z faces, or constant along z",
+        )
+
+    spans, (h, kappa, r, *old) = _same_columns(thickness, k_face, rate, *leaves)
+    conductance = dt * kappa / (0.5 * (h[:-1] + h[1:]))
+    below = jnp.concatenate(
+        [conductance, jnp.zeros_like(conductance, shape=(1, *conductance.shape[1:]))]
+    )
+    new = _solve(h * (1.0 + dt * r), below, [h * x for x in old])
+    return jax.tree.unflatten(tree, [Field(x, (Span("c"), *spans)) for x in new])
+
+
+def open_faces(wet: Field, levels: int) -> Field:
+    """Whether the interior z faces 1..nz-1 lie between two wet cells, where ``wet`` levels of
+    ``levels``, counted from the top, are wet."""
+    k = jnp.arange(1, levels, dtype=wet.data.dtype)
+    return apply(jnp.less, Field(k[:, None, None], (Span("f", 1), None, None)), wet)
+
+
+def _solve(mass: jax.Array, below: jax.Array, rhs: Arrays) -> Arrays:
+    """Solves ``mass x + D^T below D x = rhs`` for every right-hand side (m of value).
+
+    ``D`` is the difference between a level and the next below; ``below (nz, ...)`` the conductance
+    (m) of the face under each level, 0 under the last; ``mass`` (m) is positive.
+    """
+    mass, below = jnp.broadcast_arrays(mass, below)
+    rhs = [jnp.broadcast_to(b, jnp.broadcast_shapes(b.shape, mass.shape)) for b in rhs]
+    # Derivatives with respect to the matrix come from the matrix product, not from its factors.
+    factors = jax.lax.stop_gradient(_factorise(*jax.lax.stop_gradient((mass, below))))
+    return jax.lax.custom_linear_solve(
+        partial(_matrix_product, mass, below),
+        rhs,
+        lambda _, b: _substitute(factors, b),
+        symmetric=True,
+    )
+
+
+def _matrix_product(mass: jax.Array, below: jax.Array, x: Arrays) -> Arrays:
+    def product(x: jax.Array) -> jax.Array:
+        last = jnp.zeros_like(x[:1])
+        down = jnp.concatenate([below[:-1] * (x[:-1] - x[1:]), last])
+        return mass * x + down - jnp.concatenate([last, down[:-1]])
+
+    return [product(each) for each in x]
+
+
+def _factorise(mass: jax.Array, below: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``(inverse pivot, share)``, from the top down.
+
+    The levels above act on a level like a ``load`` in series with the conductance of the face
+    between; ``share`` is the weight of the level below in ``x[k] = z[k] + share[k] x[k+1]``.
+    """
+
+    def eliminate(load, level):
+        mass, below = level
+        total = mass + load
+        inverse = 1.0 / (total + below)
+        share = below * inverse
+        return total * share, (inverse, share)
+
+    return jax.lax.scan(eliminate, jnp.zeros_like(mass[0]), (mass, below))[1]
+
+
+def _substitute(factors: tuple[jax.Array, jax.Array], rhs: Arrays) -> Arrays:
+    inverse, share = factors
+
+    def down(above, level):
+        inverse, share, rhs = level
+        total = [b + a for b, a in zip(rhs, above, strict=True)]
+        return [share * t for t in total], [inverse * t for t in total]
+
+    def up(below, level):
+        share, z = level
+        x = [a + share * b for a, b in zip(z, below, strict=True)]
+        return x, x
+
+    zero = [jnp.zeros_like(b[0]) for b in rhs]
+    z = jax.lax.scan(down, zero, (inverse, share, rhs))[1]
+    return jax.lax.scan(up, zero, (share, z), reverse=True)[1]
+
+
+def _same_columns(*fields: Field) -> tuple[tuple[Span | None, Span | None], Arrays]:
+    """Horizontal spans common to ``fields``, and their data there; z is left as it is."""
+    arrays, spans = align(*(Field(f.data, (None, *f.spans[1:])) for f in fields))
+    return (spans[1], spans[2]), arrays
+
+
+def _require(field: Field, span: Span, count: int, where: str) -> None:
+    if field.spans[Z] != span or field.data.shape[Z] != count:
+        raise StaggeringError(
+            f"implicit_diffusion: found {field}; expected {count} points along z {where}"
+        )
+
+
+def _is_field(node: Any) -> bool:
+    return isinstance(node, Field)
+
+
+def _as_field(value: Field | float) -> Field:
+    return value if isinstance(value, Field) else Field.constant(value)
