@@ -26,7 +26,7 @@ LAUNCHER_VARIABLES = (
 
 
 class AbstractCommunicator(abc.ABC):
-    """Ranks ``0 ... size - 1`` that run the same program. Immutable, hashed by identity."""
+    """Ranks ``0 ... size - 1`` that run the same program. Immutable and hashable."""
 
     rank: int
     size: int
@@ -57,7 +57,7 @@ class AbstractCommunicator(abc.ABC):
 
 
 class SerialCommunicator(AbstractCommunicator):
-    """One rank, without MPI."""
+    """One rank, without MPI. All of them are equal: programs compiled for one serve another."""
 
     rank = 0
     size = 1
@@ -79,6 +79,12 @@ class SerialCommunicator(AbstractCommunicator):
         sys.stderr.flush()
         os._exit(code)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SerialCommunicator)
+
+    def __hash__(self) -> int:
+        return hash(SerialCommunicator)
+
     def __repr__(self) -> str:
         return "SerialCommunicator()"
 
@@ -86,7 +92,9 @@ class SerialCommunicator(AbstractCommunicator):
 class MPICommunicator(AbstractCommunicator):
     """The ranks of an mpi4py intra-communicator, ``MPI.COMM_WORLD`` when none is given.
 
-    Messages of compiled programs travel on a duplicate, apart from those of the host side.
+    Messages of compiled programs travel on a duplicate, ``device_mpi``: JAX dispatches programs
+    asynchronously, so that one may still be sending while the host side calls ``allgather``. Hashed
+    by identity; make one per run (:func:`world`).
     """
 
     def __init__(self, comm: Any = None):
@@ -99,7 +107,7 @@ class MPICommunicator(AbstractCommunicator):
                 f"({error}); install dassim[mpi], or start one process without a launcher"
             ) from error
         self.mpi = MPI.COMM_WORLD if comm is None else comm
-        self.device_mpi = self.mpi if self.mpi == MPI.COMM_WORLD else self.mpi.Dup()
+        self.device_mpi = self.mpi.Dup()
         self.rank = self.mpi.Get_rank()
         self.size = self.mpi.Get_size()
 

@@ -52,7 +52,8 @@ def neighbour_swap(to_low, to_high, neighbours: Neighbours):
 
     ``from_low`` has the shape of ``to_low``, ``from_high`` that of ``to_high``.
     """
-    return neighbour_swap_p.bind(to_low, to_high, neighbours=neighbours)
+    from_low, from_high = neighbour_swap_p.bind(to_low, to_high, neighbours=neighbours)
+    return from_low, from_high
 
 
 def all_sum(x, comm: MPICommunicator):
