@@ -1,0 +1,157 @@
+"""The control vector, its inner product over all ranks, and names for the leaves of trees."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.parallel import Domain
+
+Tree = TypeVar("Tree")
+
+
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["distributed", "replicated"], meta_fields=[]
+)
+@dataclass(frozen=True)
+class Control:
+    """What is sought, on one rank.
+
+    ``distributed``: a tree of arrays that end in this rank's owned ``(ny, nx)`` points.
+    ``replicated``: a tree of arrays that are the same on every rank (a drag coefficient, the
+    weights of a network).
+    """
+
+    distributed: Any = field(default_factory=dict)
+    replicated: Any = field(default_factory=dict)
+
+
+class AbstractSpace(abc.ABC):
+    """The inner product in which a minimiser, a Krylov method or a check works.
+
+    It is split into this rank's share, which is cheap, and one sum over ranks of many shares.
+    Immutable and hashable: static under ``jit``.
+    """
+
+    @abc.abstractmethod
+    def share(self, a: Any, b: Any) -> jax.Array:
+        """This rank's share of ``<a, b>``; traceable."""
+
+    @abc.abstractmethod
+    def sum(self, shares: Any) -> np.ndarray:
+        """Elementwise sum over ranks, the same numbers on every rank; one message."""
+
+    def products(self, left: Sequence[Any], right: Sequence[Any]) -> np.ndarray:
+        """``<l, r>`` of every ``l`` of ``left`` (rows) and ``r`` of ``right``, in one message."""
+        return self.sum(self.shares(left, right))
+
+    def shares(self, left: Sequence[Any], right: Sequence[Any]) -> np.ndarray:
+        """This rank's shares of :meth:`products`."""
+        rows = [_row(self, item, tuple(right)) for item in left]
+        return np.array([np.asarray(row) for row in rows], float).reshape(len(left), len(right))
+
+    def dot(self, a: Any, b: Any) -> float:
+        return float(self.products([a], [b])[0, 0])
+
+
+@dataclass(frozen=True)
+class ControlSpace(AbstractSpace):
+    """The Euclidean inner product of :class:`Control` vectors, each unknown counted once."""
+
+    domain: Domain
+
+    def share(self, a: Control, b: Control) -> jax.Array:
+        distributed = self.domain.local_dot(a.distributed, b.distributed)
+        once = 1.0 if self.domain.comm.is_root else 0.0
+        return distributed + once * self.domain.local_dot(a.replicated, b.replicated)
+
+    def sum(self, shares: Any) -> np.ndarray:
+        return np.asarray(self.domain.sum(jnp.asarray(shares)))
+
+
+def sum_over_ranks(domain: Domain, replicated: Tree) -> Tree:
+    """The gradient with respect to replicated unknowns, from each rank's share of it.
+
+    A cost is the sum over ranks of local shares, so the derivative with respect to a number that
+    every rank holds is the sum of all ranks' derivatives. To be applied exactly once. One message.
+    """
+    leaves, tree = jax.tree.flatten(replicated)
+    if not leaves or domain.comm.size == 1:
+        return replicated
+    total = domain.sum(jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]))
+    parts = jnp.split(total, np.cumsum([leaf.size for leaf in leaves])[:-1])
+    return jax.tree.unflatten(
+        tree,
+        [
+            part.reshape(leaf.shape).astype(leaf.dtype)
+            for part, leaf in zip(parts, leaves, strict=True)
+        ],
+    )
+
+
+# -- trees ----------------------------------------------------------------------------------------
+
+
+@jax.jit
+def axpy(a: Any, x: Tree, y: Tree) -> Tree:
+    """``a x + y`` in the number type of ``y``."""
+    return jax.tree.map(lambda p, q: (a * p + q).astype(q.dtype), x, y)
+
+
+@jax.jit
+def difference(a: Tree, b: Tree) -> Tree:
+    return jax.tree.map(jnp.subtract, a, b)
+
+
+def combination(coefficients: Sequence[float], trees: Sequence[Tree]) -> Tree:
+    """``sum_i coefficients[i] trees[i]``."""
+    total = jax.tree.map(jnp.zeros_like, trees[0])
+    for coefficient, tree in zip(coefficients, trees, strict=True):
+        total = axpy(coefficient, tree, total)
+    return total
+
+
+def named_leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves by their dotted path.
+
+    >>> named_leaves({"u": 1, "tracers": {"dye": 2}}, prefix="x")
+    {'x.tracers.dye': 2, 'x.u': 1}
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {_dotted(prefix, path): leaf for path, leaf in leaves}
+
+
+def tree_from_named(named: Mapping[str, Any], like: Tree, prefix: str = "") -> Tree:
+    """The tree shaped ``like`` whose leaves :func:`named_leaves` gave; shapes are checked."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(like)
+    return jax.tree.unflatten(
+        tree, [_taken(named, _dotted(prefix, path), leaf) for path, leaf in leaves]
+    )
+
+
+def _taken(named: Mapping[str, Any], name: str, like: Any) -> jax.Array:
+    if name not in named:
+        raise KeyError(f"found no {name!r} among {sorted(named)[:8]} ...")
+    if np.shape(named[name]) != np.shape(like):
+        raise ValueError(
+            f"{name}: found an array of shape {np.shape(named[name])}, expected {np.shape(like)}; "
+            f"it was written for another grid, another layout of ranks, or another control"
+        )
+    return jnp.asarray(named[name], dtype=like.dtype)
+
+
+def _dotted(prefix: str, path: Any) -> str:
+    name = jax.tree_util.keystr(path, simple=True, separator=".")
+    return ".".join(part for part in (prefix, name) if part)
+
+
+@partial(jax.jit, static_argnums=0)
+def _row(space: AbstractSpace, item: Any, right: tuple[Any, ...]) -> jax.Array:
+    return jnp.stack([space.share(item, other) for other in right])

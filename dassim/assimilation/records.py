@@ -1,0 +1,96 @@
+"""One line per iteration of a minimisation: as a table, as CSV, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+_NUMBERS = ("iteration", "evaluations", "value", "gradient_norm", "step", "seconds")
+
+
+@dataclass(frozen=True)
+class Record:
+    """An iteration: the cost ``value`` and its ``parts`` at the point reached, ``gradient_norm``
+    there, the ``step`` that led there, and ``evaluations`` and ``seconds`` since the start."""
+
+    iteration: int
+    evaluations: int
+    value: float
+    gradient_norm: float
+    step: float
+    seconds: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, float]:
+        """Columns by name, in the table's order."""
+        return {
+            "iteration": self.iteration,
+            "J": self.value,
+            **self.parts,
+            "|g|": self.gradient_norm,
+            "step": self.step,
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+        }
+
+
+def csv_header(record: Record) -> str:
+    return ",".join(record.row())
+
+
+def csv_line(record: Record) -> str:
+    """All digits: what is read back is the same number."""
+    return ",".join(repr(value) for value in record.row().values())
+
+
+def table_header(record: Record) -> str:
+    return " ".join(f"{name:>{_width(name)}}" for name in record.row())
+
+
+def table_line(record: Record) -> str:
+    return " ".join(_cell(name, value) for name, value in record.row().items())
+
+
+def table(records: Sequence[Record]) -> str:
+    return "\n".join([table_header(records[0]), *map(table_line, records)]) if records else ""
+
+
+def records_to_arrays(records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Named arrays, for :func:`records_from_arrays`. All records have the same parts."""
+    names = records[0].parts if records else ()
+    arrays = {
+        f"history.{name}": np.array([getattr(r, name) for r in records], float) for name in _NUMBERS
+    }
+    parts = {f"history.parts.{name}": np.array([r.parts[name] for r in records]) for name in names}
+    return arrays | parts
+
+
+def records_from_arrays(arrays: Mapping[str, Any]) -> tuple[Record, ...]:
+    prefix = "history.parts."
+    names = [name for name in arrays if name.startswith(prefix)]
+    columns = [np.asarray(arrays[f"history.{name}"]).tolist() for name in _NUMBERS]
+    parts = [np.asarray(arrays[name]).tolist() for name in names]
+    keys = [name.removeprefix(prefix) for name in names]
+    return tuple(
+        Record(
+            int(iteration),
+            int(evaluations),
+            *numbers,
+            parts=dict(zip(keys, (part[i] for part in parts), strict=True)),
+        )
+        for i, (iteration, evaluations, *numbers) in enumerate(zip(*columns, strict=True))
+    )
+
+
+def _width(name: str) -> int:
+    return {"iteration": 9, "evaluations": 11, "seconds": 9}.get(name, max(12, len(name)))
+
+
+def _cell(name: str, value: float) -> str:
+    width = _width(name)
+    if name in ("iteration", "evaluations"):
+        return f"{value:>{width}d}"
+    return f"{value:>{width}.1f}" if name == "seconds" else f"{value:>{width}.4e}"
