@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.parallel import Domain, world
+from dassim.parallel import Domain
 from tests.parallel.oracle import block_of
 
 SHAPE = (7, 9)
