@@ -15,6 +15,7 @@ from dassim.config.horizontal import Centres
 from dassim.config.schema.bathymetry import BathymetryFromFile, FlatBottom
 
 SECTION = ("bathymetry",)
+VARIABLE = (*SECTION, "variable")
 ROWS_AT_ONCE = 256
 
 
@@ -43,14 +44,14 @@ def _(config: FlatBottom, centres: Centres) -> None:
 
 @bottom_depth.register
 def _(config: BathymetryFromFile, centres: Centres) -> Depth:
-    variable = file_variable(config.file, config.variable, SECTION, "m", fill=0.0)
+    variable = file_variable(config.file, config.variable, VARIABLE, "m", fill=0.0)
     if variable.shape != centres.shape:
         message = mismatch(
             f"{config.variable} of shape {variable.shape} in {config.file}",
             f"shape {centres.shape}, the (ny, nx) of the grid",
             "correct grid.nx and grid.ny, or choose another variable",
         )
-        raise NamelistError([Problem((*SECTION, "variable"), message)])
+        raise NamelistError([Problem(VARIABLE, message)])
     return DepthFromFile(variable, 1.0 if config.positive == "down" else -1.0)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import jax
+
 from dassim.config.bathymetry import bottom_depth
 from dassim.config.errors import NamelistError, Problem
 from dassim.config.horizontal import build_horizontal, cell_centres
@@ -17,6 +19,11 @@ from dassim.parallel import AbstractCommunicator, Decomposition, DecompositionEr
 
 def build_grid(namelist: AbstractBasinNamelist, domain: Domain) -> Grid:
     """This rank's part of the grid that ``namelist`` describes."""
+    if jax.dtypes.canonicalize_dtype(namelist.precision) != namelist.precision:
+        raise RuntimeError(
+            f"precision: {namelist.precision} with 64-bit numbers switched off in JAX; call "
+            f'jax.config.update("jax_enable_x64", True) at the start of the program'
+        )
     with _blamed_on("grid"):
         horizontal = build_horizontal(namelist.grid, domain, namelist.precision)
     with _blamed_on("vertical"):

@@ -44,12 +44,11 @@ def variable_names(path: Path, key: KeyPath) -> list[str]:
 
 
 def file_variable(
-    path: Path, name: str, section: KeyPath, unit: str | None, fill: float = np.nan
+    path: Path, name: str, key: KeyPath, unit: str | None, fill: float = np.nan
 ) -> FileVariable:
-    """The variable ``name`` for the ``section`` of a namelist that has the keys ``file`` and
-    ``variable``; values in units of its own are converted to ``unit``."""
-    names = variable_names(path, (*section, "file"))
-    key = (*section, "variable")
+    """The variable ``name`` that ``key`` of the namelist asks for, the file standing beside it in
+    the key ``file``. Values in units of their own are converted to ``unit``."""
+    names = variable_names(path, (*key[:-1], "file"))
     if name not in names:
         message = mismatch(f"no variable {name} in {path}", one_of(names), suggest(name, names))
         raise NamelistError([Problem(key, message)])

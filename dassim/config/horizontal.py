@@ -13,7 +13,7 @@ from dassim.config.schema.grid import CartesianGrid, GridFromFile, LatLonGrid
 from dassim.grid import HorizontalGrid, cartesian, latlon, orthogonal
 from dassim.parallel import Domain
 
-SECTION = ("grid",)
+FILE = ("grid", "file")
 POINTS = ("c", "u", "v", "q")
 UNITS = {"dx": "m", "dy": "m", "coriolis": "s-1", "area": "m2", "x": None, "y": None}
 REQUIRED = ("dx", "dy", "coriolis")
@@ -92,8 +92,7 @@ def _(config: GridFromFile, domain: Domain, precision: str) -> HorizontalGrid:
 
 def metric_variables(config: GridFromFile) -> dict[str, FileVariable]:
     """The variables of a grid file, all of one shape ``(ny, nx)``."""
-    key = (*SECTION, "file")
-    names = variable_names(config.file, key)
+    names = variable_names(config.file, FILE)
     missing = [f"{name}_{at}" for name in REQUIRED for at in POINTS if f"{name}_{at}" not in names]
     if missing:
         message = mismatch(
@@ -101,10 +100,10 @@ def metric_variables(config: GridFromFile) -> dict[str, FileVariable]:
             "the metrics of a C-grid",
             "add them",
         )
-        raise NamelistError([Problem(key, message)])
+        raise NamelistError([Problem(FILE, message)])
     known = {f"{name}_{at}": unit for name, unit in UNITS.items() for at in POINTS}
     metrics = {
-        name: file_variable(config.file, name, SECTION, unit)
+        name: file_variable(config.file, name, FILE, unit)
         for name, unit in known.items()
         if name in names
     }
@@ -116,5 +115,5 @@ def metric_variables(config: GridFromFile) -> dict[str, FileVariable]:
             f"one shape (ny, nx) for all, {shape} as dx_c",
             "correct the file",
         )
-        raise NamelistError([Problem(key, message)])
+        raise NamelistError([Problem(FILE, message)])
     return metrics

@@ -75,19 +75,20 @@ class Quantity:
     def parse(self, value: Any) -> Any:
         """The number in this unit; a list becomes a tuple of numbers."""
         if not isinstance(value, list | tuple):
-            return self._number(value)
-        return tuple(self._number(item, index) for index, item in enumerate(value))
+            return self.number(value)
+        return tuple(self.number(item, index) for index, item in enumerate(value))
 
-    def _number(self, value: Any, index: int | None = None) -> float:
+    def number(self, value: Any, key: str | int | None = None) -> float:
+        """One number in this unit; a refusal points to ``key`` within what is validated."""
         try:
             number = _in_unit(value, self.unit)
         except UnitError as error:
             found = f"{show(value)}{error}"
-            raise refuse(self.expected, error.remedy, found=found, key=index) from None
+            raise refuse(self.expected, error.remedy, found=found, key=key) from None
         if self._allows(number):
             return number
         found = show(value) if number == value else f"{show(value)} ({number:g} {self.unit})"
-        raise refuse(self.expected, "correct the value or its unit", found=found, key=index)
+        raise refuse(self.expected, "correct the value or its unit", found=found, key=key)
 
     def _allows(self, number: float) -> bool:
         return (

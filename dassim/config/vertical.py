@@ -17,7 +17,7 @@ from dassim.config.schema.vertical import (
 )
 from dassim.grid import stretched_thickness, uniform_thickness
 
-SECTION = ("vertical",)
+VARIABLE = ("vertical", "variable")
 
 
 @singledispatch
@@ -43,7 +43,7 @@ def _(config: GivenLevels) -> np.ndarray:
 
 @level_thickness.register
 def _(config: LevelsFromFile) -> np.ndarray:
-    variable = file_variable(config.file, config.variable, SECTION, "m")
+    variable = file_variable(config.file, config.variable, VARIABLE, "m")
     values = variable[...]
     thickness = np.diff(values) if values.ndim == 1 and values[0] == 0 else values
     if thickness.ndim != 1 or not (thickness > 0).all():
@@ -52,5 +52,5 @@ def _(config: LevelsFromFile) -> np.ndarray:
             "one positive thickness per level, or the depths of all faces from 0 down",
             "choose another variable",
         )
-        raise NamelistError([Problem((*SECTION, "variable"), message)])
+        raise NamelistError([Problem(VARIABLE, message)])
     return thickness

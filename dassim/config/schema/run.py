@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from dassim.config.explain import refuse
 from dassim.config.schema.section import Count, Section
-from dassim.config.units import Duration
+from dassim.config.units import Duration, Quantity
+
+STEPS = re.compile(r"\s*(\d+)\s*steps?\s*")
 
 Precision = Literal["float64", "float32"]
 
@@ -41,13 +44,24 @@ class Time(Section):
     calendar: Calendar = "standard"
     """Calendar of the dates (CF conventions)."""
     duration: Annotated[Duration, Field(examples=["10 d"])]
-    """Length of the run, a whole number of steps."""
+    """Length of the run, a whole number of steps: a time, or a count such as 8100 steps."""
     step: Annotated[Duration, Field(examples=["20 min"])]
     """Time step."""
 
     @property
     def steps(self) -> int:
         return round(self.duration / self.step)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_steps(cls, keys: Any) -> Any:
+        """``duration: 8100 steps`` as a time."""
+        duration = keys.get("duration") if isinstance(keys, dict) else None
+        count = STEPS.fullmatch(duration) if isinstance(duration, str) else None
+        if count is None:
+            return keys
+        step = Quantity("s", above=0).number(keys.get("step"), key="step")
+        return keys | {"duration": int(count[1]) * step}
 
     @model_validator(mode="after")
     def _check(self):

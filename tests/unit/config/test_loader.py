@@ -1,7 +1,7 @@
 """Reading, inheriting, overriding, validating; what is wrong comes all at once, with its place."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -57,13 +57,10 @@ def write(tmp_path):
     return write
 
 
-def refusals(path, schema=Toy, **options):
+def refusals(path, schema: Any = Toy, **options):
     with pytest.raises(NamelistError) as caught:
         load(path, schema, environment={}, **options)
-    return [
-        str(problem).removeprefix(f"{path.parent}/")
-        for problem in caught.value.problems
-    ]
+    return [str(problem).removeprefix(f"{path.parent}/") for problem in caught.value.problems]
 
 
 def test_a_good_namelist_becomes_a_frozen_object(write):
@@ -180,7 +177,7 @@ def test_a_directory_and_bytes_are_refused(tmp_path):
     assert "found byte 9 that is not UTF-8" in problem
 
 
-# -- inheritance ------------------------------------------------------------------------------------
+# -- inheritance ----------------------------------------------------------------------------------
 
 
 def test_a_variant_merges_sections_and_replaces_those_of_another_type():
@@ -239,7 +236,7 @@ def test_a_base_that_cannot_be(write, base, problem):
     assert found.startswith(problem)
 
 
-# -- overrides --------------------------------------------------------------------------------------
+# -- overrides ------------------------------------------------------------------------------------
 
 RING = "shape: {type: ring, radius: 1}\n"
 
@@ -273,7 +270,7 @@ def test_a_wrong_override_is_named(write, option, problem):
     assert found.startswith(problem)
 
 
-# -- problems found later --------------------------------------------------------------------------
+# -- problems found later -------------------------------------------------------------------------
 
 
 def test_problems_found_while_building_get_their_place(write):

@@ -43,7 +43,7 @@ def test_the_example_is_read():
     assert (namelist.time.steps, namelist.time.start) == (72, "2000-02-29")
 
 
-# -- grids ------------------------------------------------------------------------------------------
+# -- grids ----------------------------------------------------------------------------------------
 
 
 def test_faces_from_extent_spacing_or_list():
@@ -83,7 +83,10 @@ def test_the_earth_is_that_of_the_grid():
         (["grid.dy=[1, 2 s]"], "grid.dy[1]: found '2 s', a time; expected a length above 0 m"),
         (["grid.nx=0"], "grid.nx: found 0; expected a number of at least 1; write for example 64"),
         (["grid.periodic=x"], "grid.periodic: found 'x'; expected a list; write for example [x]"),
-        (["grid.origin=[1]"], "grid.origin[1]: found nothing; expected an item 2; lengthen the list"),
+        (
+            ["grid.origin=[1]"],
+            "grid.origin[1]: found nothing; expected an item 2; lengthen the list",
+        ),
         (latlon(dlat=60), "grid.dlat: found a grid from -10 to 110 degrees; expected from -90"),
         (latlon(lon=[40, 0]), "grid.lon: found a grid from 40 to 0 degrees; expected at most 360"),
         (latlon(lon=[-190, 180]), "grid.lon: found a grid from -190 to 180 degrees; expected at"),
@@ -101,7 +104,7 @@ def test_impossible_grids(overrides, problem):
     assert found.startswith(problem)
 
 
-# -- levels -----------------------------------------------------------------------------------------
+# -- levels ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,10 @@ def test_impossible_grids(overrides, problem):
         ),
         ("{type: given, thickness: []}", "vertical.thickness: found []; expected at least 1 items"),
         ("{type: given, thickness: 3}", "vertical.thickness: found 3.0; expected a list"),
-        ("{type: stretched, nz: 2, first: 1, ratio: 0}", "vertical.ratio: found 0; expected a number"),
+        (
+            "{type: stretched, nz: 2, first: 1, ratio: 0}",
+            "vertical.ratio: found 0; expected a",
+        ),
         (
             "{type: file, file: nothere.nc, variable: dz}",
             "vertical.file: found no file",
@@ -126,7 +132,7 @@ def test_impossible_levels(vertical, problem):
     assert found.startswith(problem)
 
 
-# -- the run ----------------------------------------------------------------------------------------
+# -- the run --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -159,6 +165,18 @@ def test_impossible_levels(vertical, problem):
 def test_impossible_runs(overrides, problem):
     (found,) = refusals(*overrides)
     assert found.startswith(problem)
+
+
+def test_a_duration_in_steps():
+    time = box("time.duration=8100 steps", "time.step=150 s").time
+    assert time is not None
+    assert (time.steps, time.duration) == (8100, 1215000.0)
+
+
+@pytest.mark.parametrize("step", ["150 m", "null", "-150"])
+def test_a_duration_in_steps_of_a_wrong_length(step):
+    problems = refusals("time.duration=3 steps", f"time.step={step}")
+    assert any(problem.startswith("time.step: found ") for problem in problems)
 
 
 def test_dates_follow_the_calendar():

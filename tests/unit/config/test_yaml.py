@@ -138,7 +138,7 @@ def test_a_dollar_without_a_brace_is_a_dollar():
     assert read("a: 5$ or $HOME").value == {"a": "5$ or $HOME"}
 
 
-# -- what is wrong ------------------------------------------------------------------------------
+# -- what is wrong --------------------------------------------------------------------------------
 
 
 def test_duplicate_keys_name_both_lines_and_the_first_counts():
@@ -184,6 +184,9 @@ def test_a_list_as_a_key_is_a_problem():
 @given(st.text(alphabet=st.sampled_from(list("ab1:-[]{}#&*!|>'\"%@,?\n \t$")), max_size=30))
 def test_any_text_is_read_or_refused(text):
     try:
-        read(text)
+        document = read(text)
     except NamelistError as error:
-        assert error.problems
+        problems = error.problems
+    else:
+        problems = document.problems
+    assert all(problem.place for problem in problems)

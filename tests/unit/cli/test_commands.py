@@ -1,0 +1,144 @@
+"""What the commands print."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from dassim.cli import COMMANDS, info
+from dassim.config import Namelist, load
+from dassim.parallel import SerialCommunicator
+from dassim.parallel.diagnosis import mpi_facts
+from dassim.provenance import commit, versions
+
+
+def raises(error):
+    def function(*arguments):
+        raise error
+
+    return function
+
+
+def test_help_lists_the_commands(dassim):
+    result = dassim("--help")
+    assert result.code == 0
+    assert all(f" {command} " in result.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("module", ["dassim", "dassim.cli"])
+def test_importing_the_command_line_loads_nothing_heavy(module):
+    code = (
+        f"import sys, {module}; main = getattr(sys.modules['{module}'], 'application', int)();"
+        "print([m for m in ('jax', 'pydantic', 'numpy', 'yaml', 'pint', 'mpi4py', 'netCDF4')"
+        " if m in sys.modules])"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout == "[]\n"
+
+
+def test_the_program_is_installed(box):
+    child = subprocess.run(
+        [sys.executable, "-m", "dassim", "check", str(box), "--set", "grid.nx=0"],
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == 2
+    assert child.stderr.startswith("--set grid.nx=0: grid.nx: found 0; expected")
+    assert "Traceback" not in child.stderr
+
+
+# -- check ----------------------------------------------------------------------------------------
+
+
+def test_check_prints_a_namelist_with_si_values_and_defaults(dassim, box, tmp_path):
+    result = dassim("check", box, "--set", "grid.nx=24", "--ranks", "4")
+    assert (result.code, result.err) == (0, "")
+    assert "  lx: 120000.0\n" in result.out
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(result.out)
+    expected = load(box, Namelist, overrides=["grid.nx=24"]).namelist
+    assert load(copy, Namelist).namelist == expected
+
+
+def test_check_reports_levels_steps_blocks_and_bytes(dassim, box):
+    out = dassim("check", box, "--ranks", "3", "--set", "decomposition.layout=[3, 1]").out
+    report = [line for line in out.splitlines() if line.startswith("#")]
+    assert report[:3] == [
+        "# 4 levels, 150 m deep",
+        "# 72 steps",
+        "# 3 ranks as 3 x 1 (y, x), blocks of 2-3 x 12 cells out of 8 x 12",
+    ]
+    words = [line.split() for line in report]
+    assert ["#", "one", "field", "(z,", "y,", "x)", "1.15", "kB", "3.07", "kB"] in words
+
+
+# -- schema ---------------------------------------------------------------------------------------
+
+
+def test_schema_prints_or_writes_json(dassim, tmp_path):
+    path = tmp_path / "schema.json"
+    assert dassim("schema", "-o", path).code == 0
+    assert json.loads(path.read_text()) == json.loads(dassim("schema").out)
+
+
+def test_the_printed_schema_accepts_what_check_prints(dassim, box):
+    import yaml
+
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(dassim("schema").out)
+    jsonschema.validate(yaml.safe_load(dassim("check", box).out), schema)
+
+
+# -- info -----------------------------------------------------------------------------------------
+
+
+def test_info_says_versions_machine_ranks_devices_and_decomposition(dassim, box):
+    result = dassim("info", box)
+    assert result.code == 0
+    lines = [line.split() for line in result.out.splitlines()]
+    assert ["jax", version("jax")] in lines
+    assert ["ranks", "1"] in lines
+    assert any(line[:1] == ["devices"] for line in lines)
+    assert "1 rank, blocks of 8 x 12 cells out of 8 x 12" in result.out
+
+
+def test_info_refuses_a_wrong_namelist(dassim, box):
+    assert dassim("info", box, "--set", "grid.nx=0").code == 2
+
+
+def test_info_works_where_mpi_does_not(dassim, monkeypatch, tmp_path):
+    (tmp_path / "mpi4py.py").write_text("raise ImportError('libmpi.so is missing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("dassim.parallel.world", raises(ImportError("a run needs mpi4py")))
+    result = dassim("info")
+    assert result.code == 0
+    assert "a run needs mpi4py" in result.out
+    assert "mpi4py does not load: libmpi.so is missing" in result.out
+
+
+@pytest.mark.parametrize(
+    ("program", "fact"),
+    [
+        ("import os; os._exit(7)", "ends the process when loaded (code 7)"),
+        ("import time; time.sleep(60)", "did not load within 5 s"),
+    ],
+)
+def test_an_mpi_that_aborts_or_hangs_is_told(monkeypatch, tmp_path, program, fact):
+    (tmp_path / "mpi4py.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert fact in mpi_facts(timeout=5 if "sleep" in program else 60)["MPI"]
+
+
+def test_settings_and_launcher_are_shown():
+    environment = {"JAX_PLATFORMS": "cpu", "PMI_SIZE": "1", "HOME": "/root"}
+    assert info.jax_facts(environment)["JAX_PLATFORMS"] == "cpu"
+    assert "HOME" not in info.jax_facts(environment)
+    facts = info.rank_facts(SerialCommunicator(), ["a", "b", "a"], environment)
+    assert facts == {"ranks": "1", "hosts": "a x 2, b x 1", "launcher": "PMI_SIZE=1"}
+
+
+def test_versions_name_the_commit_of_a_checkout():
+    assert versions()["numpy"] == version("numpy")
+    assert commit() == versions()["commit"]
