@@ -25,14 +25,15 @@ class LateralFriction(eqx.Module):
 
     ``lap(u) = grad(div u) - curl(zeta)``: no false rotation arises on curved grids. ``slip`` is 0
     for free slip along coasts and 2 for no slip: the vorticity at a coast is that between the flow
-    and its mirror image behind the coast. With ``scale_length`` (m) the coefficients are those of
-    a cell of that size, nu growing with the cell's size and nu_4 with its cube; without, they are
-    constant. A coefficient ``None`` leaves its term out.
+    and its mirror image behind the coast; a field at corners where coasts differ. With
+    ``scale_length`` (m) the coefficients are those of a cell of that size, nu growing with the
+    cell's size and nu_4 with its cube; without, they are constant. A coefficient ``None`` leaves
+    its term out.
     """
 
     viscosity: Any = None
     biharmonic: Any = None
-    slip: float = eqx.field(static=True, default=0.0)
+    slip: Any = 0.0
     scale_length: float | None = eqx.field(static=True, default=None)
 
     def __call__(self, grid: Grid, u: Field, v: Field) -> Vector | None:
@@ -51,7 +52,7 @@ class LateralFriction(eqx.Module):
     def _laplacian(
         self, grid: Grid, u: Field, v: Field, coefficient: Any = 1.0, power: int = 0
     ) -> Vector:
-        slip_q = grid.mask.q + self.slip * ~grid.mask.q if self.slip else grid.mask.q
+        slip_q = 1.0 * grid.mask.q + self.slip * ~grid.mask.q
         d = divergence(grid, u, v) * self._scaled(grid.area.c, coefficient, power)
         zeta = slip_q * curl(grid, u, v) * self._scaled(grid.area.q, coefficient, power)
         along_x = diff_x_c2f(d) / grid.dx.u - diff_y_f2c(zeta) / grid.dy.u

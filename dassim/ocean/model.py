@@ -13,7 +13,7 @@ Along levels that follow the surface (z*) or are fixed::
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ from dassim.dynamics.free_surface import (
     SplitExplicit,
 )
 from dassim.dynamics.friction import sum_of
-from dassim.dynamics.implicit import implicit_diffusion
+from dassim.dynamics.implicit import implicit_diffusion, open_faces
 from dassim.dynamics.momentum import (
     Conserving,
     Vector,
@@ -45,14 +45,13 @@ from dassim.dynamics.reconstruction import WENO, Scheme
 from dassim.dynamics.stepping import AbstractTimeStepper, RungeKutta3
 from dassim.dynamics.tracers import tracer_flux_divergence
 from dassim.grid import Field, Grid, Span
-from dassim.grid.field import Z
 from dassim.grid.operators import avg_x_c2f, avg_y_c2f, level, masked, sum_z
 from dassim.grid.variables import Variable
 from dassim.ocean.forcing import SurfaceFluxes
 from dassim.ocean.parameters import OceanParameters
 from dassim.ocean.pressure import hydrostatic_potential, slope_force
 from dassim.ocean.state import VARIABLES, OceanState
-from dassim.ocean.view import View, layer_stretch, view
+from dassim.ocean.view import View, view
 
 
 class VectorInvariant(eqx.Module):
@@ -72,17 +71,22 @@ class OceanModel(eqx.Module):
 
     ``step(parameters, state)`` is pure and differentiable in both. ``moving_levels`` picks z*
     levels, on which volume, heat and salt are conserved to round-off; fixed levels are the
-    approximation of a small sea level.
+    approximation of a small sea level. Without a ``free_surface`` the external mode takes as many
+    explicit substeps as it needs.
     """
 
     grid: Grid
     time_step: float = eqx.field(static=True)
     momentum_advection: VectorInvariant | FluxForm = VectorInvariant()
     tracer_advection: Scheme = eqx.field(static=True, default=WENO(5))
-    free_surface: AbstractFreeSurface = eqx.field(default_factory=SplitExplicit)
+    free_surface: AbstractFreeSurface | None = None
     stepper: AbstractTimeStepper = RungeKutta3()
     moving_levels: bool = eqx.field(static=True, default=True)
     halo: int = eqx.field(static=True, default=4)
+
+    def __post_init__(self):
+        if self.free_surface is None:
+            self.free_surface = SplitExplicit.for_grid(self.grid, self.time_step)
 
     @property
     def variables(self) -> dict[str, Variable]:
@@ -113,9 +117,7 @@ class OceanModel(eqx.Module):
         viscosity, diffusivity = parameters.mixing(here)
 
         seconds = jnp.asarray(dt, base.u.dtype)
-        u, v = self._momentum(
-            parameters, here, fluxes, sources, viscosity, base, seconds
-        )
+        u, v = self._momentum(parameters, here, fluxes, sources, viscosity, base, seconds)
         surface, u, v = self._external_mode(base, u, v, fluxes, seconds)
         tracers = self._tracers(
             parameters, here, fluxes, sources, diffusivity, base, surface, seconds
@@ -148,9 +150,7 @@ class OceanModel(eqx.Module):
         grid, density = self.grid, parameters.eos.reference_density
         terms = [
             *self._advection(here),
-            slope_force(
-                grid, here.buoyancy, here.eta, here.stretch, self.moving_levels
-            ),
+            slope_force(grid, here.buoyancy, here.eta, here.stretch, self.moving_levels),
             parameters.friction(grid, here.u, here.v),
         ]
         along_x = [term[0] for term in terms if term is not None]
@@ -167,29 +167,17 @@ class OceanModel(eqx.Module):
         drag_u, drag_v = parameters.drag(here)
         before = base.fields()
 
-        def move(name, terms, mask, thickness, nu, drag):
-            moved = before[name] + dt * masked(mask, sum_of(terms))
-            return implicit_diffusion(
-                moved, thickness, masked(_open_z(mask), nu), dt, sink=drag
+        def move(name, terms, nu, drag):
+            mask, wet, thickness = (
+                getattr(at, name) for at in (grid.mask, grid.wet, here.thickness)
             )
+            moved = before[name] + dt * masked(mask, sum_of(terms))
+            between = open_faces(wet, grid.levels.count)
+            return implicit_diffusion(moved, thickness, masked(between, nu), dt, sink=drag)
 
         return (
-            move(
-                "u",
-                along_x,
-                grid.mask.u,
-                here.thickness.u,
-                avg_x_c2f(viscosity),
-                drag_u,
-            ),
-            move(
-                "v",
-                along_y,
-                grid.mask.v,
-                here.thickness.v,
-                avg_y_c2f(viscosity),
-                drag_v,
-            ),
+            move("u", along_x, avg_x_c2f(viscosity), drag_u),
+            move("v", along_y, avg_y_c2f(viscosity), drag_v),
         )
 
     def _advection(self, here: View) -> list[Vector]:
@@ -210,9 +198,7 @@ class OceanModel(eqx.Module):
                 return [
                     vorticity_flux(grid, grid.coriolis.q, u, v, here.stretch),
                     gradient_force(grid, potential),
-                    flux_form_advection(
-                        grid, *transports, upward, u, v, here.thickness, scheme
-                    ),
+                    flux_form_advection(grid, *transports, upward, u, v, here.thickness, scheme),
                 ]
 
     def _thickening(self, transport_u: Field, transport_v: Field) -> Field:
@@ -227,7 +213,7 @@ class OceanModel(eqx.Module):
         depth = self.grid.depth.c
         return column * self.grid.levels.dz.c / (depth + 1.0 * ~(depth > 0.0))
 
-    # -- free surface -------------------------------------------------------------------------------
+    # -- free surface -----------------------------------------------------------------------------
 
     def _external_mode(
         self, base: OceanState, u: Field, v: Field, fluxes: SurfaceFluxes, dt: Any
@@ -253,7 +239,7 @@ class OceanModel(eqx.Module):
             masked(grid.mask.v, v + (surface.v_mean - mean[1])),
         )
 
-    # -- tracers --------------------------------------------------------------------------------------
+    # -- tracers ----------------------------------------------------------------------------------
 
     def _tracers(
         self,
@@ -275,37 +261,24 @@ class OceanModel(eqx.Module):
         upward = vertical_transport(grid, *transports, thickening)
         into_ocean = self._surface_fluxes(parameters, here, fluxes, upward)
 
-        after = {}
+        mixed = {}
         for name, tracer in here.tracers.items():
             terms = [
                 tracer_flux_divergence(
-                    grid,
-                    tracer,
-                    *transports,
-                    upward,
-                    self.tracer_advection,
-                    grid.mask.c,
+                    grid, tracer, *transports, upward, self.tracer_advection, grid.mask.c
                 )
             ]
-            if (
-                diffused := parameters.diffusion(grid, tracer, here.thickness)
-            ) is not None:
+            if (diffused := parameters.diffusion(grid, tracer, here.thickness)) is not None:
                 terms.append(diffused)
             if name in into_ocean:
                 terms.append(self._at_top(into_ocean[name]))
             if name in sources:
                 terms.append(here.thickness.c * sources[name])
             content = h_before * before[name] + dt * sum_of(terms)
-            after[name] = masked(
-                grid.mask.c,
-                implicit_diffusion(
-                    content / h_after,
-                    h_after,
-                    masked(_open_z(grid.mask.c), diffusivity),
-                    dt,
-                ),
-            )
-        return after
+            mixed[name] = content / h_after
+        between = open_faces(grid.wet.c, grid.levels.count)
+        mixed = implicit_diffusion(mixed, h_after, masked(between, diffusivity), dt)
+        return {name: masked(grid.mask.c, tracer) for name, tracer in mixed.items()}
 
     def thickness(self, eta: Field) -> Field:
         """Thickness (m) of the levels at cells under the sea level ``eta``."""
@@ -347,9 +320,7 @@ class OceanModel(eqx.Module):
             terms["T"].append(fluxes.heat / (density * parameters.heat_capacity))
         for name, flux in fluxes.tracers.items():
             terms[name].append(flux)
-        restoring = parameters.forcing.restoring_fluxes(
-            top, level(here.thickness.c, 0), here.time
-        )
+        restoring = parameters.forcing.restoring_fluxes(top, level(here.thickness.c, 0), here.time)
         for name, flux in restoring.items():
             terms[name].append(flux)
         for name in top:
@@ -369,17 +340,7 @@ class OceanModel(eqx.Module):
         return masked(is_top, value)
 
 
-def _open_z(mask: Field) -> Field:
-    """Interior z faces between two wet points: those above a wet point."""
-    if mask.spans[Z] is None:
-        return mask
-    return Field(mask.data[1:], (Span("f", 1), *mask.spans[1:]))
-
-
 def _total(tendencies: list[dict[str, Field]]) -> dict[str, Field]:
     """The sum, name by name, of several sources."""
     names = dict.fromkeys(name for each in tendencies for name in each)
-    return {
-        name: sum_of([each[name] for each in tendencies if name in each])
-        for name in names
-    }
+    return {name: sum_of([each[name] for each in tendencies if name in each]) for name in names}

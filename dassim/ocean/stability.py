@@ -63,9 +63,7 @@ def stability_limits(
         + avg_z_f2c(abs(upward)) / (grid.area.c * here.thickness.c)
     )
     frequency = apply(lambda n2: jnp.sqrt(jnp.maximum(n2, 0.0)), here.stratification)
-    interior_dz = Field(
-        grid.levels.dz.f.data[1:-1], here.stratification.spans[:1] + (None, None)
-    )
+    interior_dz = Field(grid.levels.dz.f.data[1:-1], (*here.stratification.spans[:1], None, None))
     mode_speed = sum_z(frequency * interior_dz) / np.pi
 
     rates: list[tuple[str, Field, float]] = [
@@ -91,9 +89,7 @@ def stability_limits(
     return [_limit(model, term, rate, limit) for term, rate, limit in rates]
 
 
-def _scaled(
-    coefficient: Any, area: Field, scale_length: float | None, power: int
-) -> Any:
+def _scaled(coefficient: Any, area: Field, scale_length: float | None, power: int) -> Any:
     if scale_length is None:
         return coefficient
     return coefficient * (apply(jnp.sqrt, area) / scale_length) ** power
