@@ -8,7 +8,7 @@ from dassim.config.schema.section import Section
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists of numbers on one line; numbers as short as they can be, 1e-11 with a point."""
+    """Sections on lines of their own, lists on one."""
 
     def represent_sequence(self, tag, sequence, flow_style=None):
         return super().represent_sequence(tag, sequence, flow_style=True)

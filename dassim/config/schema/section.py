@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict
 
+from dassim.config.explain import refuse
+
 Count = Annotated[int, Ge(1)]
 
 
@@ -35,8 +37,7 @@ class Section(BaseModel):
 
 
 def exactly_one(section: Section, *alternatives: tuple[str, ...]) -> None:
-    """Check that of several groups of keys the first key of just one was given, and all of it."""
-    from dassim.config.explain import refuse
+    """Refuse a section unless it has just one of several groups of keys, and all of that one."""
 
     def given(keys):
         return [key for key in keys if getattr(section, key) is not None]
