@@ -29,5 +29,6 @@ received = float(from_previous(jax.numpy.float32(comm.rank)))
 if received != previous:
     sys.exit(f"rank {comm.rank} received {received} from rank {previous}")
 if comm.rank == 0:
-    library = MPI.Get_library_version().replace("\0", "").splitlines()[0].split(",")[0]
-    print(f"{library} on {comm.size} ranks, jax {jax.__version__}, mpi4jax {mpi4jax.__version__}")
+    library = " ".join(MPI.Get_library_version().split(",")[0].splitlines()[0].split())
+    versions = f"jax {jax.__version__}, mpi4jax {mpi4jax.__version__}"
+    print(f"{comm.size} ranks exchanged a message: {library}, {versions}")

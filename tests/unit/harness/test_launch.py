@@ -1,0 +1,70 @@
+"""The launcher of the tests reports what happens on any rank, and does not wait for ever."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HARNESS = Path(__file__).resolve().parents[2] / "harness"
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("mpi4jax") is None, reason="no MPI in this environment"
+)
+
+
+def launch(example: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, HARNESS / "launch.py", HARNESS / "examples" / example, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def last_line(output: str) -> str:
+    return output.strip().splitlines()[-1]
+
+
+def test_a_hanging_test_ends_the_run_and_shows_the_stacks_of_all_ranks():
+    start = time.monotonic()
+    found = launch("hang.py", "--sizes", "2")
+    assert found.returncode == 1
+    assert last_line(found.stdout) == "total: 0 passed, 1 failed, 0 skipped"
+    rank_0, rank_1 = found.stdout.split("rank 0 in ")[1].split("rank 1 in ")
+    for stacks in (rank_0, rank_1):
+        assert stacks.startswith("tests/harness/examples/hang.py::test_a_rank_fails_before")
+        assert "Timeout (0:00:05)!" in stacks
+    assert "in test_a_rank_fails_before_a_collective_call" in rank_0
+    assert "ValueError: negative layer thickness" in rank_1
+    assert time.monotonic() - start < 60
+
+
+def test_a_failure_on_any_rank_fails_the_test_and_shows_that_rank():
+    found = launch("outcomes.py")
+    assert found.returncode == 1
+    assert last_line(found.stdout) == "total: 2 passed, 3 failed, 1 skipped"
+    assert "rank 1: failed tests/harness/examples/outcomes.py::test_fails_on_one_rank" in found.stdout
+    assert "only rank 1 sees this" in found.stdout
+    assert "rank 0: skipped tests/harness/examples/outcomes.py::test_is_skipped_on" in found.stdout
+    assert "OSError: no such file on rank 1" in found.stdout
+    assert found.stdout.count("short test summary info") == 1
+
+
+def test_ranks_that_collect_different_tests_do_not_start():
+    found = launch("unlike.py", "--sizes", "2")
+    assert found.returncode == 1
+    assert "ranks 0 and 1 differ in ['tests/harness/examples/unlike.py::test_case[1]']" in (
+        found.stdout + found.stderr
+    )
+
+
+def test_a_rank_that_dies_fails_the_run():
+    found = launch("crash.py", "--sizes", "2")
+    assert found.returncode == 1
+    assert last_line(found.stdout) == "total: 1 passed, 1 failed, 0 skipped"
+    assert "the run broke off with exit code" in found.stdout
