@@ -66,7 +66,7 @@ class Time(Section):
     @model_validator(mode="after")
     def _check(self):
         _check_date(self.start, self.calendar)
-        if abs(self.steps * self.step - self.duration) > 1e-9 * self.duration or self.steps < 1:
+        if abs(self.steps * self.step - self.duration) > 1e-9 * self.duration:
             whole = max(1, self.steps) * self.step
             raise refuse(
                 f"a whole number of steps of {self.step:g} s",

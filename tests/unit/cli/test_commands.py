@@ -141,4 +141,9 @@ def test_settings_and_launcher_are_shown():
 
 def test_versions_name_the_commit_of_a_checkout():
     assert versions()["numpy"] == version("numpy")
-    assert commit() == versions()["commit"]
+    assert versions()["commit"] == (commit() or "unknown")
+
+
+def test_a_library_that_is_missing_is_told(monkeypatch):
+    monkeypatch.setattr("dassim.provenance.LIBRARIES", ("jax", "no-such-library"))
+    assert versions()["no-such-library"] == "not installed"

@@ -108,6 +108,16 @@ def test_a_grid_from_a_file(netcdf):
     np.testing.assert_array_equal(grid.owned(grid.area.q), 2e7)
 
 
+def test_cell_centres_of_a_grid_file_are_its_positions_or_indices(netcdf):
+    given = {"x_c": (np.full((8, 12), 7.0), None), "y_c": (np.full((8, 12), 9.0), None)}
+    for changes, expected in ((given, [7.0, 9.0]), ({"x_c": None}, [2.0, 1.0])):
+        grid = box(f"grid={{type: file, file: {netcdf(**metrics(**changes))}}}").namelist.grid
+        centres = cell_centres(grid)
+        assert centres.shape == (8, 12)
+        x, y = centres.at((slice(1, 2), slice(2, 3)))
+        assert [x.item(), y.item()] == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
