@@ -80,9 +80,7 @@ class Field:
         if owned.ndim == 2:
             return cls(owned[None], (None, Span(y), Span(x)))
         if owned.ndim != 3:
-            raise ValueError(
-                f"found an array of shape {owned.shape}; expected (z, y, x) or (y, x)"
-            )
+            raise ValueError(f"found an array of shape {owned.shape}; expected (z, y, x) or (y, x)")
         return cls(owned, (Span(z), Span(y), Span(x)))
 
     @classmethod
@@ -121,11 +119,18 @@ class Field:
                 return f"{name}: constant"
             return f"{name}: {_PLURAL[span.at]} {span.start}..{span.start + n - 1}"
 
-        shape = getattr(self.data, "shape", ("?", "?", "?"))
-        parts = (
-            describe(*entry) for entry in zip("zyx", self.spans, shape, strict=True)
-        )
+        if getattr(self.data, "ndim", 0) < 3:  # inside tree functions: no array yet
+            return f"Field({self.data!r}, {self.spans})"
+        *members, nz, ny, nx = self.data.shape
+        parts = [describe(*entry) for entry in zip("zyx", self.spans, (nz, ny, nx), strict=True)]
+        if members:  # outside of the vmap that made them
+            parts.append(f"members: {tuple(members)}")
         return f"Field({', '.join(parts)})"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self} has no single truth value; use where(condition, yes, no)")
+
+    __array_ufunc__ = None  # NumPy's operators on the left hand over to those below
 
     def __add__(self, other):
         return apply(operator.add, self, other)
@@ -267,9 +272,7 @@ def taps(field: Field, axis: int, offsets: range, to: Point) -> list[Field]:
     result_spans = (spans[0], spans[1], spans[2])
     return [
         Field(
-            jax.lax.slice_in_dim(
-                field.data, o - offsets[0], o - offsets[0] + count, axis=axis
-            ),
+            jax.lax.slice_in_dim(field.data, o - offsets[0], o - offsets[0] + count, axis=axis),
             result_spans,
         )
         for o in offsets

@@ -104,9 +104,7 @@ def exchange(domain: Domain, fields: Tree, width: int | tuple[int, int]) -> Tree
     All travel in one message per direction. Halos behind walls hold zeros.
     """
     wy, wx = (width, width) if isinstance(width, int) else width
-    leaves, tree = jax.tree.flatten(
-        fields, is_leaf=lambda node: isinstance(node, Field)
-    )
+    leaves, tree = jax.tree.flatten(fields, is_leaf=lambda node: isinstance(node, Field))
     extended = domain.exchange([leaf.data for leaf in leaves], (wy, wx))
     return jax.tree.unflatten(
         tree,
@@ -120,9 +118,7 @@ def exchange(domain: Domain, fields: Tree, width: int | tuple[int, int]) -> Tree
 def _widened(field: Field, axis: int, width: int) -> Span:
     span = field.spans[axis]
     if span is None or span.start != 0:
-        raise HaloError(
-            f"found {field}; expected owned points, from index 0 on, along y and x"
-        )
+        raise HaloError(f"found {field}; expected owned points, from index 0 on, along y and x")
     return Span(span.at, -width)
 
 
@@ -139,9 +135,7 @@ def build_grid(horizontal: HorizontalGrid, levels: Levels, depth: Any = None) ->
     centres = -np.asarray(levels.z.c.data)[:, 0, 0]
     count = (bottom[None] > centres[:, None, None]).sum(axis=0)
 
-    cells = Field(
-        jnp.asarray(count, jnp.int32)[None], (None, Span("c", -halo), Span("c", -halo))
-    )
+    cells = Field(jnp.asarray(count, jnp.int32)[None], (None, Span("c", -halo), Span("c", -halo)))
     x_faces, y_faces = _between(cells, X), _between(cells, Y)
     wet = Staggered(c=cells, u=x_faces, v=y_faces, q=_between(y_faces, X))
     # The decision is taken on the whole basin, so that every rank compiles the same program.

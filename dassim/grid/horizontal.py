@@ -55,9 +55,7 @@ class Staggered(eqx.Module):
     def where(self, field: Field) -> Field:
         """The one of the four that lies at the horizontal points of ``field``."""
         points = tuple("c" if span is None else span.at for span in field.spans[1:])
-        return getattr(
-            self, next(at for at in HORIZONTAL if LOCATIONS[at][1:] == points)
-        )
+        return getattr(self, next(at for at in HORIZONTAL if LOCATIONS[at][1:] == points))
 
 
 class HorizontalGrid(eqx.Module):
@@ -94,9 +92,7 @@ def cartesian(
     dy = Staggered.build(lambda at: ys.spacing[LOCATIONS[at][Y]])
     area = Staggered.build(lambda at: getattr(dx, at) * getattr(dy, at))
     f = y.map(lambda y: beta * y + f0) if beta else y.map(lambda _: Field.constant(f0))
-    return _cast(
-        HorizontalGrid(domain, halo, "cartesian", x, y, dx, dy, area, f), dtype
-    )
+    return _cast(HorizontalGrid(domain, halo, "cartesian", x, y, dx, dy, area, f), dtype)
 
 
 def latlon(
@@ -131,9 +127,7 @@ def latlon(
 
     def per_latitude(function, at: Location) -> Field:
         field = lat.position[LOCATIONS[at][Y]]
-        return Field(
-            jnp.asarray(function(np.deg2rad(np.asarray(field.data)))), field.spans
-        )
+        return Field(jnp.asarray(function(np.deg2rad(np.asarray(field.data)))), field.spans)
 
     def cos(at: Location) -> Field:
         return per_latitude(lambda phi: np.maximum(np.abs(np.cos(phi)), 1e-12), at)
@@ -154,9 +148,7 @@ def latlon(
         y=Staggered.build(lambda at: lat.position[LOCATIONS[at][Y]]),
         dx=Staggered.build(lambda at: radius * cos(at) * getattr(dlon, at)),
         dy=dlat.map(lambda dlat: radius * dlat),
-        area=Staggered.build(
-            lambda at: radius**2 * getattr(dlon, at) * sine_extent(at)
-        ),
+        area=Staggered.build(lambda at: radius**2 * getattr(dlon, at) * sine_extent(at)),
         coriolis=Staggered.build(lambda at: 2 * rotation * per_latitude(np.sin, at)),
     )
     return _cast(grid, dtype)
@@ -190,9 +182,7 @@ def orthogonal(
     def need(name: str) -> Staggered:
         missing = [f"{name}_{at}" for at in HORIZONTAL if f"{name}_{at}" not in metrics]
         if missing:
-            raise GridError(
-                f"an orthogonal grid needs {', '.join(missing)}; found {list(metrics)}"
-            )
+            raise GridError(f"an orthogonal grid needs {', '.join(missing)}; found {list(metrics)}")
         return Staggered.build(lambda at: read(name, at))  # type: ignore[arg-type, return-value]
 
     def index(axis: int, at: Location) -> Field:
@@ -201,18 +191,21 @@ def orthogonal(
 
     dx, dy = need("dx"), need("dy")
 
-    def area(at: Location) -> Field:
-        return read("area", at) or getattr(dx, at) * getattr(dy, at)
+    def given(name: str, at: Location, otherwise: Callable[[], Field]) -> Field:
+        field = read(name, at)
+        return otherwise() if field is None else field
 
     grid = HorizontalGrid(
         domain,
         halo,
         "orthogonal",
-        x=Staggered.build(lambda at: read("x", at) or index(X, at)),
-        y=Staggered.build(lambda at: read("y", at) or index(Y, at)),
+        x=Staggered.build(lambda at: given("x", at, lambda: index(X, at))),
+        y=Staggered.build(lambda at: given("y", at, lambda: index(Y, at))),
         dx=dx,
         dy=dy,
-        area=Staggered.build(area),
+        area=Staggered.build(
+            lambda at: given("area", at, lambda: getattr(dx, at) * getattr(dy, at))
+        ),
         coriolis=need("coriolis"),
     )
     return _cast(grid, dtype)
@@ -232,20 +225,12 @@ def _axis(domain: Domain, axis: int, faces: Any, halo: int) -> _Axis:
     faces = np.asarray(faces, float)
     n = domain.global_shape[axis - 1]
     if faces.shape != (n + 1,):
-        raise GridError(
-            f"found {faces.shape} faces along {name}; expected ({n + 1},), cells + 1"
-        )
+        raise GridError(f"found {faces.shape} faces along {name}; expected ({n + 1},), cells + 1")
     if not (np.diff(faces) > 0).all():
-        raise GridError(
-            f"faces along {name} must increase; found a step of {np.diff(faces).min()}"
-        )
+        raise GridError(f"faces along {name} must increase; found a step of {np.diff(faces).min()}")
     around = halo + 2
-    spacing = np.pad(
-        np.diff(faces), around, mode="wrap" if domain.periodic[axis - 1] else "edge"
-    )
-    face = (
-        faces[0] + np.concatenate([[0.0], np.cumsum(spacing)]) - spacing[:around].sum()
-    )
+    spacing = np.pad(np.diff(faces), around, mode="wrap" if domain.periodic[axis - 1] else "edge")
+    face = faces[0] + np.concatenate([[0.0], np.cumsum(spacing)]) - spacing[:around].sum()
     centre = 0.5 * (face[:-1] + face[1:])
 
     owned = (domain.block.y, domain.block.x)[axis - 1]
@@ -263,9 +248,7 @@ def _axis(domain: Domain, axis: int, faces: Any, halo: int) -> _Axis:
     uniform = np.allclose(np.diff(faces), faces[1] - faces[0], rtol=1e-12, atol=0)
 
     def distance(values: np.ndarray, at: str) -> Field:
-        return (
-            Field.constant((faces[-1] - faces[0]) / n) if uniform else along(values, at)
-        )
+        return Field.constant((faces[-1] - faces[0]) / n) if uniform else along(values, at)
 
     return _Axis(
         position={"c": along(centre[cells], "c"), "f": along(face[cells], "f")},

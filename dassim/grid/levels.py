@@ -42,9 +42,7 @@ def levels(thickness: Any, dtype: Any = float) -> Levels:
     """
     dz = np.asarray(thickness, float)
     if dz.ndim != 1 or dz.size == 0 or not (dz > 0).all():
-        raise GridError(
-            f"found level thicknesses {dz}; expected a list of positive metres"
-        )
+        raise GridError(f"found level thicknesses {dz}; expected a list of positive metres")
     z_f = 0.0 - np.concatenate([[0.0], np.cumsum(dz)])
     z_c = 0.5 * (z_f[:-1] + z_f[1:])
     dz_f = -np.diff(z_c, prepend=z_f[0], append=z_f[-1])

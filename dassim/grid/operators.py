@@ -19,7 +19,9 @@ import jax
 import jax.numpy as jnp
 
 from dassim.grid.field import (
+    LOCATIONS,
     Field,
+    Location,
     Point,
     Span,
     StaggeringError,
@@ -37,9 +39,7 @@ def _pair(field: Field, axis: int, source: Point) -> list[Field]:
     span = field.spans[axis]
     if span is not None and span.at != source:
         name = "zyx"[axis]
-        found, expected = (
-            ("faces", "centres") if source == "c" else ("centres", "faces")
-        )
+        found, expected = ("faces", "centres") if source == "c" else ("centres", "faces")
         raise StaggeringError(
             f"found a field on {name} {found}, expected {name} {expected}; use the operator that "
             f"ends in {_OTHER[source]}2{source}"
@@ -72,6 +72,19 @@ avg_z_c2f = partial(_avg, axis=Z, source="c")
 avg_z_f2c = partial(_avg, axis=Z, source="f")
 
 
+def interpolate(field: Field, to: Location) -> Field:
+    """``field`` at the points ``to``: averaged along each axis on which it lies at others.
+
+    Second order on uniform and smoothly stretched grids. From u to v, for example, each point
+    gets the mean of the four around it.
+    """
+    for axis, at in zip((X, Y, Z), reversed(LOCATIONS[to]), strict=True):
+        span = field.spans[axis]
+        if span is not None and span.at != at:
+            field = _avg(field, axis, source=span.at)
+    return field
+
+
 # -- the vertical -------------------------------------------------------------------------------
 
 
@@ -80,9 +93,7 @@ def with_ends_z(interior: Field, top: Any = 0.0, bottom: Any = 0.0) -> Field:
     constant along z) stand at the two ends."""
     span = interior.spans[Z]
     if span != Span("f", 1):
-        raise StaggeringError(
-            f"found {interior}; expected the interior z faces 1..nz-1"
-        )
+        raise StaggeringError(f"found {interior}; expected the interior z faces 1..nz-1")
     shape = (1, *interior.data.shape[1:])
 
     def end(value):
@@ -172,9 +183,7 @@ def perpendicular_gradient(metric: Metric, psi: Field) -> tuple[Field, Field]:
     return -1.0 * diff_y_f2c(psi) / metric.dy.u, diff_x_f2c(psi) / metric.dx.v
 
 
-def laplacian(
-    metric: Metric, phi: Field, open_u: Any = 1.0, open_v: Any = 1.0
-) -> Field:
+def laplacian(metric: Metric, phi: Field, open_u: Any = 1.0, open_v: Any = 1.0) -> Field:
     """``div(grad phi)`` at cells; no flux through faces where ``open_u``, ``open_v`` is 0."""
     along_x, along_y = gradient(metric, phi)
     return divergence(metric, along_x * open_u, along_y * open_v)
