@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from dassim.dynamics.reconstruction import Scheme, reconstruct
 from dassim.grid import Field, Grid, Staggered
 from dassim.grid.field import X, Y, Z
 from dassim.grid.operators import (
@@ -34,7 +35,6 @@ from dassim.grid.operators import (
     masked,
     with_ends_z,
 )
-from dassim.dynamics.reconstruction import Scheme, reconstruct
 
 Vector = tuple[Field, Field]
 Conserving = Literal["energy", "enstrophy"]

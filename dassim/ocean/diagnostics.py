@@ -59,9 +59,7 @@ def overturning(model: OceanModel, state: OceanState) -> jax.Array:
     grid = model.grid
     _, through = transports(model, state)
     zonal = jnp.sum(through, axis=-1) / SVERDRUP
-    psi = -jnp.concatenate(
-        [jnp.flip(jnp.cumsum(jnp.flip(zonal, 0), 0), 0), 0 * zonal[:1]]
-    )
+    psi = -jnp.concatenate([jnp.flip(jnp.cumsum(jnp.flip(zonal, 0), 0), 0), 0 * zonal[:1]])
     rows = grid.domain.block.y
     whole = jnp.zeros((psi.shape[0], grid.domain.global_shape[0]), psi.dtype)
     return whole.at[:, rows.start : rows.stop].set(psi)

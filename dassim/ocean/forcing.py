@@ -31,9 +31,7 @@ class TimeSeries(eqx.Module):
         """The values at ``time`` (s)."""
         count = self.times.shape[0]
         if self.period is None:
-            after = jnp.clip(
-                jnp.searchsorted(self.times, time, side="right"), 1, count - 1
-            )
+            after = jnp.clip(jnp.searchsorted(self.times, time, side="right"), 1, count - 1)
             before = after - 1
             t0, t1 = self.times[before], self.times[after]
         else:
@@ -85,9 +83,7 @@ class SurfaceForcing(eqx.Module):
     def at(self, time: Any) -> SurfaceFluxes:
         """All prescribed fluxes at ``time`` (s); restoring depends on the state, see
         :meth:`restoring_fluxes`."""
-        fluxes = {
-            name: _field("c", value, time) for name, value in self.tracer_fluxes.items()
-        }
+        fluxes = {name: _field("c", value, time) for name, value in self.tracer_fluxes.items()}
         return SurfaceFluxes(
             _field("u", self.stress_x, time),
             _field("v", self.stress_y, time),
@@ -96,9 +92,7 @@ class SurfaceForcing(eqx.Module):
             {name: flux for name, flux in fluxes.items() if flux is not None},
         )
 
-    def restoring_fluxes(
-        self, top: dict[str, Field], dz: Field, time: Any
-    ) -> dict[str, Field]:
+    def restoring_fluxes(self, top: dict[str, Field], dz: Field, time: Any) -> dict[str, Field]:
         """``(target - top) dz / timescale`` for each restored tracer: ``top`` its top level,
         ``dz`` (m) the level's thickness."""
         fluxes = {}
@@ -150,6 +144,4 @@ class BodyForce(AbstractSource):
 def _field(location: Any, value: Forced, time: Any) -> Field | None:
     if value is None:
         return None
-    return Field.at(
-        location, value.at(time) if isinstance(value, TimeSeries) else value
-    )
+    return Field.at(location, value.at(time) if isinstance(value, TimeSeries) else value)

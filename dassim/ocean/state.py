@@ -18,9 +18,7 @@ VARIABLES: dict[str, Variable] = {
         Variable("v", "v", "m s-1", "velocity along y", "sea_water_y_velocity"),
         Variable("T", "c", "degC", "temperature", "sea_water_potential_temperature"),
         Variable("S", "c", "1e-3", "salinity", "sea_water_salinity"),
-        Variable(
-            "eta", "c", "m", "sea level", "sea_surface_height_above_geoid", levels=False
-        ),
+        Variable("eta", "c", "m", "sea level", "sea_surface_height_above_geoid", levels=False),
     )
 }
 
@@ -74,10 +72,5 @@ class OceanState:
 
     def fields(self) -> dict[str, Field]:
         """All prognostic fields where they lie; passive tracers under their names."""
-        own = {
-            name: Field.at(v.location, getattr(self, name))
-            for name, v in VARIABLES.items()
-        }
-        return own | {
-            name: Field.at("c", value) for name, value in self.tracers.items()
-        }
+        own = {name: Field.at(v.location, getattr(self, name)) for name, v in VARIABLES.items()}
+        return own | {name: Field.at("c", value) for name, value in self.tracers.items()}

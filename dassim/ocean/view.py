@@ -45,9 +45,7 @@ class View(eqx.Module):
         return {k: f for k, f in self.fields.items() if k not in ("u", "v", "eta")}
 
 
-def view(
-    grid: Grid, eos: Any, state: OceanState, halo: int, moving_levels: bool
-) -> View:
+def view(grid: Grid, eos: Any, state: OceanState, halo: int, moving_levels: bool) -> View:
     """``state`` with halos ``halo`` points wide: one message per direction."""
     fields = grid.exchange(state.fields(), halo)
     stretch = layer_stretch(grid, fields["eta"], moving_levels)
