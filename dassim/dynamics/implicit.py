@@ -74,7 +74,9 @@ def implicit_diffusion(
 
 def open_faces(wet: Field, levels: int) -> Field:
     """Whether the interior z faces 1..nz-1 lie between two wet cells, where ``wet`` levels of
-    ``levels``, counted from the top, are wet."""
+    ``levels``, counted from the top, are wet. One level has no such face: ``False``."""
+    if levels == 1:
+        return Field.constant(False)
     k = jnp.arange(1, levels, dtype=wet.data.dtype)
     return apply(jnp.less, Field(k[:, None, None], (Span("f", 1), None, None)), wet)
 

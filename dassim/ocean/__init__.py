@@ -1,0 +1,1 @@
+"""The ocean: equations of state, vertical mixing, forcing and the hydrostatic model."""
