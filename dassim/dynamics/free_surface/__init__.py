@@ -1,0 +1,16 @@
+"""The external mode: free surface and depth-mean velocity, explicit in substeps or implicit."""
+
+from dassim.dynamics.free_surface.averaging import AveragingFilter, averaging_filter
+from dassim.dynamics.free_surface.implicit import ImplicitFreeSurface
+from dassim.dynamics.free_surface.interface import AbstractFreeSurface, FreeSurfaceStep
+from dassim.dynamics.free_surface.split_explicit import SplitExplicit, longest_substep
+
+__all__ = [
+    "AbstractFreeSurface",
+    "AveragingFilter",
+    "FreeSurfaceStep",
+    "ImplicitFreeSurface",
+    "SplitExplicit",
+    "averaging_filter",
+    "longest_substep",
+]

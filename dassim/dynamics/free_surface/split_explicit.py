@@ -1,0 +1,209 @@
+"""The external mode in many short explicit steps, averaged in time.
+
+Substeps are forward-backward in time with the velocity half a substep from the sea level
+(Stoermer-Verlet). With ``tau = dt / M`` they are stable for ``omega tau <= 2``, that is
+``tau sqrt(g H (1/dx^2 + 1/dy^2)) <= 1``, of second order, and without damping; the averaging
+damps. Column depth and slow acceleration being constant within a step, the velocity is eliminated,
+and the increment ``x_k = eta_k - eta_0`` obeys::
+
+    rise_k = rise_{k-1} + tau^2 (div(g H grad x_{k-1}) - div(H a_0)),    a_0 = slow - g grad(eta_0)
+    x_k    = x_{k-1} + rise_k,      x_0 = 0,      rise_0 = tau (F - div(H (u_0 - tau/2 a_0)))
+
+The filtered velocity and transport follow from two weighted sums over x_k. So one array and its
+increment are all that the substeps carry and exchange, and x_k all that the reverse sweep saves.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.dynamics.free_surface.averaging import LEAST_DISPERSION, averaging_filter
+from dassim.dynamics.free_surface.five_point import Overlap, five_point
+from dassim.dynamics.free_surface.interface import (
+    AbstractFreeSurface,
+    Columns,
+    FreeSurfaceStep,
+    wave_stiffness,
+)
+from dassim.grid import Field, Grid
+from dassim.grid.operators import avg_x_f2c, avg_y_f2c
+from dassim.parallel import Domain
+
+
+class SplitExplicit(AbstractFreeSurface):
+    """Substeps of ``dt / substeps``, averaged by the filter of Shchepetkin and McWilliams (2005).
+
+    ``linear``: the rest depth instead of the depth at the start of the step.
+    ``filter_slope``: see :func:`averaging_filter`.
+    ``substeps_per_exchange``: substeps between two halo exchanges, whose halo is as many points
+    wide and is computed redundantly; ``None`` chooses by the size of the blocks. The result does
+    not depend on it.
+    """
+
+    substeps: int = eqx.field(static=True)
+    gravity: float = eqx.field(static=True, default=9.81)
+    linear: bool = eqx.field(static=True, default=False)
+    filter_slope: float = eqx.field(static=True, default=LEAST_DISPERSION)
+    substeps_per_exchange: int | None = eqx.field(static=True, default=None)
+
+    @classmethod
+    def for_grid(
+        cls, grid: Grid, time_step: float, *, courant: float = 0.7, gravity: float = 9.81, **options
+    ) -> SplitExplicit:
+        """As many substeps as keep each below ``courant`` times the stability limit."""
+        longest = courant * longest_substep(grid, gravity)
+        return cls(max(1, math.ceil(time_step / longest)), gravity=gravity, **options)
+
+    def advance(
+        self,
+        grid: Grid,
+        eta: Field,
+        u_mean: Field,
+        v_mean: Field,
+        slow_u: Field,
+        slow_v: Field,
+        volume_flux: Field,
+        dt: Any,
+    ) -> FreeSurfaceStep:
+        dt = jnp.asarray(dt, eta.data.dtype)
+        columns = Columns.gather(
+            grid,
+            eta,
+            (u_mean, v_mean),
+            (slow_u, slow_v),
+            volume_flux,
+            gravity=self.gravity,
+            linear=self.linear,
+        )
+        weights = substep_weights(self.substeps, self.filter_slope)
+        for_end, for_mean = self._filtered_increments(columns, dt, weights)
+        return columns.finish(
+            dt,
+            end=columns.velocity(dt, dt * for_end),
+            mean=columns.velocity(dt * weights.centre, dt * for_mean),
+            iterations=jnp.asarray(len(weights.end)),
+            residual=jnp.zeros((), dt.dtype),
+        )
+
+    def _filtered_increments(
+        self, columns: Columns, dt: jax.Array, weights: SubstepWeights
+    ) -> tuple[Field, Field]:
+        """``sum_k end_k x_k`` and ``sum_k mean_k x_k`` (m), with one point of halo."""
+        grid, tau = columns.grid, dt / self.substeps
+        divergence = columns.divergence(columns.acceleration_u, columns.acceleration_v)
+        inflow = columns.volume_flux - columns.divergence(*columns.velocity(-0.5 * tau))
+        west, south = columns.stiffness()
+        rates = Rates(
+            west=grid.owned(west),
+            south=grid.owned(south),
+            response=grid.owned(tau**2 / grid.area.c),
+            steady=grid.owned(-(tau**2) * divergence),
+        )
+        rise = grid.owned(tau * inflow)
+        totals = _run(grid.domain, rise, rates, weights, self._per_exchange(grid.domain, weights))
+        return grid.exchange((Field.at("c", totals[0]), Field.at("c", totals[1])), 1)
+
+    def _per_exchange(self, domain: Domain, weights: SubstepWeights) -> int:
+        """Substeps between two exchanges, such that all stretches are of nearly equal length."""
+        count = len(weights.end)
+        if domain.decomposition.size == 1:
+            return count
+        asked = self.substeps_per_exchange
+        stretches = math.ceil(count / (8 if asked is None else asked))
+        return math.ceil(count / stretches)
+
+
+def longest_substep(grid: Grid, gravity: float = 9.81) -> float:
+    """The stability limit (s) of a substep over all ranks, at rest depth: ``sqrt(2 / max(s))``,
+    s the sum over a cell's faces of ``g H length / distance``, over the cell's area.
+
+    On a uniform grid ``1 / sqrt(g H (1/dx^2 + 1/dy^2))``. Not traceable.
+    """
+    west, south = wave_stiffness(grid, gravity, grid.depth.u, grid.depth.v)
+    around = (2 * avg_x_f2c(west) + 2 * avg_y_f2c(south)) / grid.area.c
+    fastest = max(grid.domain.comm.allgather(float(grid.owned(around).max())))
+    return math.sqrt(2 / fastest) if fastest > 0 else math.inf
+
+
+class SubstepWeights(NamedTuple):
+    """Weights of the increments ``x_k``, ``k = 1 ... M*``, in the filtered velocities::
+
+    end of step:  u_0 + dt a_0 - dt g grad(sum_k end_k x_k)
+    mean of step: u_0 + dt centre a_0 - dt g grad(sum_k mean_k x_k)
+
+    The first is ``sum_m a_m u_m``, the second ``sum_k b_k u_{k-1/2}``, with the filter's a and b
+    and ``u_{k-1/2}`` the velocity between x_{k-1} and x_k.
+    """
+
+    end: np.ndarray
+    mean: np.ndarray
+    centre: float
+
+
+@cache
+def substep_weights(substeps: int, slope: float) -> SubstepWeights:
+    transport = averaging_filter(substeps, slope).secondary
+    following = np.append(transport[1:], 0.0)
+    return SubstepWeights(
+        end=0.5 * (transport + following),
+        mean=np.cumsum(following[::-1])[::-1] / substeps,
+        centre=float(transport @ (np.arange(len(transport)) + 0.5) / substeps),
+    )
+
+
+class Rates(NamedTuple):
+    """What is constant in the substeps, all ``(ny, nx)``: stiffness of the western and southern
+    face (m2/s2), ``tau^2 / area`` (s2/m2), and the steady part of the increment (m)."""
+
+    west: jax.Array
+    south: jax.Array
+    response: jax.Array
+    steady: jax.Array
+
+
+def _run(
+    domain: Domain, rise: jax.Array, rates: Rates, weights: SubstepWeights, per_exchange: int
+) -> tuple[jax.Array, jax.Array]:
+    """The two weighted sums over all substeps, ``(ny, nx)`` on owned points.
+
+    Along a divided axis the arrays have ``per_exchange`` points of halo. Each substep spoils one
+    more of them from the edge inwards; the owned points stay right until the next exchange.
+    """
+    overlap = Overlap(domain, per_exchange)
+    rates = overlap.extend(rates)
+
+    def substep(carry, weights):
+        x, rise, totals = carry
+        waves = five_point(rates.west, rates.south, x, overlap.wrap)
+        rise = rise + rates.response * waves + rates.steady
+        x = x + rise
+        end, mean = weights
+        totals = (totals[0] + end * overlap.owned(x), totals[1] + mean * overlap.owned(x))
+        return (x, rise, totals), None
+
+    def stretch(carry, weights):
+        (x, rise), totals = carry
+        start = (*overlap.extend((x, rise)), totals)
+        (x, rise, totals), _ = jax.lax.scan(substep, start, weights)
+        return ((overlap.owned(x), overlap.owned(rise)), totals), None
+
+    def stretches(weights):
+        count = math.ceil(len(weights) / per_exchange)
+        filled = np.pad(weights, (0, count * per_exchange - len(weights)))
+        return jnp.asarray(filled.reshape(count, per_exchange), rise.dtype)
+
+    zero = jnp.zeros_like(rise)
+    start = ((zero, rise), (zero, zero))
+    each = (stretches(weights.end), stretches(weights.mean))
+    if each[0].shape[0] == 1:  # without a scan of length 1, which would copy what it saves
+        (_, totals), _ = stretch(start, jax.tree.map(lambda w: w[0], each))
+    else:
+        (_, totals), _ = jax.lax.scan(stretch, start, each)
+    return totals
