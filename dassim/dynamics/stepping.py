@@ -66,8 +66,7 @@ class RungeKutta3(AbstractTimeStepper):
         def stage(at, fraction):
             return advance(state, at, fraction * dt), None
 
-        dtype = jnp.result_type(*jax.tree.leaves(state))
-        end, _ = jax.lax.scan(stage, state, jnp.asarray([1 / 3, 1 / 2, 1.0], dtype))
+        end, _ = jax.lax.scan(stage, state, jnp.asarray([1 / 3, 1 / 2, 1.0]))
         return end
 
 

@@ -30,6 +30,7 @@ class TimeSeries(eqx.Module):
     def at(self, time: Any) -> jax.Array:
         """The values at ``time`` (s)."""
         count = self.times.shape[0]
+        time = jnp.asarray(time)
         if self.period is None:
             after = jnp.clip(jnp.searchsorted(self.times, time, side="right"), 1, count - 1)
             before = after - 1
