@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from dassim.grid import Field, Grid, build_grid, cartesian, levels
 from dassim.grid.operators import (
@@ -24,6 +25,8 @@ from dassim.grid.operators import (
 )
 from dassim.parallel import Domain
 from tests.parallel.oracle import assert_same, block_of, gathered
+
+pytestmark = pytest.mark.ranks(1, 2, 3, 4)
 
 NX, NY, SPACING = 24, 20, 1000.0
 TIME_STEP, SEGMENTS, STEPS = 100.0, 10, 20

@@ -18,6 +18,8 @@ from tests.parallel.oracle import (
     gathered,
 )
 
+pytestmark = pytest.mark.ranks(1, 2, 3, 4)
+
 SHAPE = (9, 11)
 
 

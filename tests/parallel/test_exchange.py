@@ -12,6 +12,8 @@ from dassim.grid.field import LOCATIONS
 from dassim.parallel import DecompositionError, Domain, world
 from tests.parallel.oracle import WALLS_AND_WRAPS, block_of, both, every_domain
 
+pytestmark = pytest.mark.ranks(1, 2, 3, 4)
+
 
 @pytest.fixture(scope="module")
 def comm():
