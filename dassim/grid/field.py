@@ -238,7 +238,7 @@ def align(*fields: Field) -> tuple[list[jax.Array], Spans]:
             )
         start = max(span.start for _, span in present)
         stop = min(span.start + arrays[i].shape[axis] for i, span in present)
-        if stop <= start:
+        if stop - start < _fewest(axis):
             raise HaloError(
                 f"no point along {'zyx'[axis]} is covered by all of {list(fields)}; exchange a "
                 f"wider halo"
@@ -262,7 +262,7 @@ def taps(field: Field, axis: int, offsets: range, to: Point) -> list[Field]:
     if span is None:
         return [field] * len(offsets)
     count = field.data.shape[axis] - (offsets[-1] - offsets[0])
-    if count < 1:
+    if count < _fewest(axis):
         raise HaloError(
             f"a stencil of {len(offsets)} points along {'zyx'[axis]} does not fit {field}; "
             f"exchange a wider halo"
@@ -277,6 +277,11 @@ def taps(field: Field, axis: int, offsets: range, to: Point) -> list[Field]:
         )
         for o in offsets
     ]
+
+
+def _fewest(axis: int) -> int:
+    """The fewest points of a result: one, but a single level has no interior z faces."""
+    return 0 if axis == Z else 1
 
 
 def _first_two_unlike(present: list[tuple[int, Span]]) -> tuple[Span, Span]:

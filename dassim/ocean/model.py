@@ -117,8 +117,9 @@ class OceanModel(eqx.Module):
         viscosity, diffusivity = parameters.mixing(here)
 
         seconds = jnp.asarray(dt, base.u.dtype)
-        u, v = self._momentum(parameters, here, fluxes, sources, viscosity, base, seconds)
-        surface, u, v = self._external_mode(base, u, v, fluxes, seconds)
+        pull = gradient_force(self.grid, self.free_surface.gravity * here.eta)
+        u, v = self._momentum(parameters, here, fluxes, sources, viscosity, pull, base, seconds)
+        surface, u, v = self._external_mode(base, u, v, pull, fluxes, seconds)
         tracers = self._tracers(
             parameters, here, fluxes, sources, diffusivity, base, surface, seconds
         )
@@ -143,13 +144,16 @@ class OceanModel(eqx.Module):
         fluxes: SurfaceFluxes,
         sources: dict[str, Field],
         viscosity: Field,
+        pull: Vector,
         base: OceanState,
         dt: Any,
     ) -> Vector:
-        """Velocities after ``dt`` of all but the surface's gravity."""
+        """Velocities after ``dt`` under the ``pull`` of the surface as it stands: mixing and drag
+        act on balanced flow, so that a steady state is one whatever the time step."""
         grid, density = self.grid, parameters.eos.reference_density
         terms = [
             *self._advection(here),
+            pull,
             slope_force(grid, here.buoyancy, here.eta, here.stretch, self.moving_levels),
             parameters.friction(grid, here.u, here.v),
         ]
@@ -216,13 +220,20 @@ class OceanModel(eqx.Module):
     # -- free surface -----------------------------------------------------------------------------
 
     def _external_mode(
-        self, base: OceanState, u: Field, v: Field, fluxes: SurfaceFluxes, dt: Any
+        self, base: OceanState, u: Field, v: Field, pull: Vector, fluxes: SurfaceFluxes, dt: Any
     ) -> tuple[FreeSurfaceStep, Field, Field]:
-        """Sea level and depth-mean flow after ``dt``; ``u``, ``v`` shifted to that mean."""
+        """Sea level and depth-mean flow after ``dt``; ``u``, ``v`` shifted to that mean.
+
+        The slow acceleration is what has moved the depth mean so far, less the ``pull`` of the
+        surface, which the external mode follows as it changes.
+        """
         grid, before = self.grid, base.fields()
         mean_before = depth_mean(grid, before["u"], before["v"])
         mean = depth_mean(grid, u, v)
-        slow = [(after - b) / dt for after, b in zip(mean, mean_before, strict=True)]
+        slow = [
+            (after - start) / dt - force
+            for after, start, force in zip(mean, mean_before, pull, strict=True)
+        ]
         freshwater = fluxes.freshwater
         none = 0.0 * before["eta"]
         surface = self.free_surface.advance(

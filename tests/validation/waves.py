@@ -113,7 +113,7 @@ def stratified(n2: float, alpha: float = 2e-4, gravity: float = GRAVITY):
 def internal_wave():
     n, f, k, m = 1.0, 0.2, 1.0, 16
     lz = 2 * np.pi
-    grid = box((128, 1, 64), (lz, 2 * np.pi / 64, 2 * np.pi), f0=f)
+    grid = box((256, 1, 64), (lz, 2 * np.pi / 64, 2 * np.pi), f0=f)
     parameters, gradient = stratified(n**2)
     z = np.asarray(grid.levels.z.c.data)
     amplitude = 1e-6

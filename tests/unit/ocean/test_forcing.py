@@ -1,5 +1,6 @@
 """Time series of forcing."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +20,7 @@ def test_periodic(time):
     times, values = np.array([15.0, 105.0, 195.0, 285.0]), np.array([0.0, 1.0, 0.5, -1.0])
     series = TimeSeries(jnp.asarray(values), jnp.asarray(times), period=360.0)
     expected = np.interp(time, times, values, period=360.0)
-    assert float(jax.jit(series.at)(time)) == pytest.approx(expected, abs=1e-14)
+    assert float(eqx.filter_jit(series.at)(time)) == pytest.approx(expected, abs=1e-14)
 
 
 def test_differentiable_in_the_values():
