@@ -92,16 +92,13 @@ def anomaly(T: Any, S: Any, z: Any) -> jax.Array:
 
 def _anomaly_jvp(primals: Any, tangents: Any) -> Any:
     """Only expansion and contraction are kept for the reverse mode."""
-    value, (T, S, z) = anomaly(*primals), tangents
     a, b = expansion_and_contraction(*primals)
-    tangent = jnp.zeros_like(value)
-    for slope, ahead in ((-a, T), (b, S)):
-        if not _is_zero(ahead):
-            tangent = tangent + slope * ahead
+    value, (T, S, z) = anomaly(*primals), tangents
+    terms = [slope * ahead for slope, ahead in ((-a, T), (b, S)) if not _is_zero(ahead)]
     if not _is_zero(z):
         along_zeta = _polynomial(_along_zeta(_CENTRED), *_reduced(*primals))
-        tangent = tangent + along_zeta * (z * (-1.0 / _DEPTH_UNIT))
-    return value, tangent
+        terms.append(along_zeta * (z * (-1.0 / _DEPTH_UNIT)))
+    return value, _total(terms, value)
 
 
 anomaly.defjvp(_anomaly_jvp, symbolic_zeros=True)
@@ -156,20 +153,26 @@ def _polynomial(coefficients: Coefficients, x: Any, t: Any, zeta: Any) -> jax.Ar
     reverse mode would have to keep every intermediate value.
     """
     powers = [_horner([_horner(row, x) for row in rows], t) for rows in coefficients]
-    return _horner(powers, zeta)
+    shape = jnp.broadcast_shapes(jnp.shape(x), jnp.shape(t), jnp.shape(zeta))
+    return jnp.broadcast_to(_horner(powers, zeta), shape)
 
 
 def _polynomial_jvp(coefficients: Coefficients, primals: Any, tangents: Any) -> Any:
     value = _polynomial(coefficients, *primals)
-    tangent = jnp.zeros_like(value)
-    for along, ahead in zip((_along_x, _along_t, _along_zeta), tangents, strict=True):
-        slopes = along(coefficients)
-        if slopes and not _is_zero(ahead):
-            tangent = tangent + _polynomial(slopes, *primals) * ahead
-    return value, tangent
+    terms = [
+        _polynomial(slopes, *primals) * ahead
+        for along, ahead in zip((_along_x, _along_t, _along_zeta), tangents, strict=True)
+        if not _is_zero(ahead) and (slopes := along(coefficients))
+    ]
+    return value, _total(terms, value)
 
 
 _polynomial.defjvp(_polynomial_jvp, symbolic_zeros=True)
+
+
+def _total(terms: list[jax.Array], like: jax.Array) -> jax.Array:
+    """The sum of no, one or more arrays of the shape of ``like``."""
+    return sum(terms[1:], terms[0]) if terms else jnp.zeros_like(like)
 
 
 def _is_zero(tangent: Any) -> bool:
