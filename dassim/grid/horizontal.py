@@ -91,7 +91,7 @@ def cartesian(
     dx = Staggered.build(lambda at: xs.spacing[LOCATIONS[at][X]])
     dy = Staggered.build(lambda at: ys.spacing[LOCATIONS[at][Y]])
     area = Staggered.build(lambda at: getattr(dx, at) * getattr(dy, at))
-    f = y.map(lambda y: beta * y + f0) if beta else y.map(lambda _: Field.constant(f0))
+    f = y.map(lambda y: beta * y + f0) if beta else y.map(lambda _: _constant(f0))
     return _cast(HorizontalGrid(domain, halo, "cartesian", x, y, dx, dy, area, f), dtype)
 
 
@@ -127,7 +127,7 @@ def latlon(
 
     def per_latitude(function, at: Location) -> Field:
         field = lat.position[LOCATIONS[at][Y]]
-        return Field(jnp.asarray(function(np.deg2rad(np.asarray(field.data)))), field.spans)
+        return Field(function(np.deg2rad(field.data)), field.spans)
 
     def cos(at: Location) -> Field:
         return per_latitude(lambda phi: np.maximum(np.abs(np.cos(phi)), 1e-12), at)
@@ -136,7 +136,7 @@ def latlon(
         low, high = lat.ends[LOCATIONS[at][Y]]
         extent = _unfolded_sine(np.deg2rad(high)) - _unfolded_sine(np.deg2rad(low))
         start = lat.position[LOCATIONS[at][Y]].spans[Y]
-        return Field(jnp.asarray(extent)[None, :, None], (None, start, None))
+        return Field(extent[None, :, None], (None, start, None))
 
     dlon = Staggered.build(lambda at: lon.spacing[LOCATIONS[at][X]] * (np.pi / 180))
     dlat = Staggered.build(lambda at: lat.spacing[LOCATIONS[at][Y]] * (np.pi / 180))
@@ -177,7 +177,7 @@ def orthogonal(
                 f"{key}: found a value of {window.min()}; expected positive lengths and areas"
             )
         _, y, x = LOCATIONS[at]
-        return Field(jnp.asarray(window)[None], (None, Span(y, -halo), Span(x, -halo)))
+        return Field(window[None], (None, Span(y, -halo), Span(x, -halo)))
 
     def need(name: str) -> Staggered:
         missing = [f"{name}_{at}" for at in HORIZONTAL if f"{name}_{at}" not in metrics]
@@ -243,12 +243,12 @@ def _axis(domain: Domain, axis: int, faces: Any, halo: int) -> _Axis:
         shape[axis] = len(values)
         spans: list[Span | None] = [None, None, None]
         spans[axis] = Span(at, -halo)  # type: ignore[arg-type]
-        return Field(jnp.asarray(values.reshape(shape)), (spans[0], spans[1], spans[2]))
+        return Field(values.reshape(shape), (spans[0], spans[1], spans[2]))
 
     uniform = np.allclose(np.diff(faces), faces[1] - faces[0], rtol=1e-12, atol=0)
 
     def distance(values: np.ndarray, at: str) -> Field:
-        return Field.constant((faces[-1] - faces[0]) / n) if uniform else along(values, at)
+        return _constant((faces[-1] - faces[0]) / n) if uniform else along(values, at)
 
     return _Axis(
         position={"c": along(centre[cells], "c"), "f": along(face[cells], "f")},
@@ -261,11 +261,15 @@ def _axis(domain: Domain, axis: int, faces: Any, halo: int) -> _Axis:
 
 
 def _unfolded_sine(phi: np.ndarray) -> np.ndarray:
-    """Antiderivative of ``|cos|``: ``sin`` between the poles, continued beyond them."""
-    beyond = np.abs(phi) > np.pi / 2
-    return np.where(beyond, np.sign(phi) * (2 - np.abs(np.sin(phi))), np.sin(phi))
+    """Antiderivative of ``|cos|``: ``sin`` between the poles, ever growing beyond them."""
+    half_turns = np.round(phi / np.pi)
+    return 2 * half_turns + np.sin(phi - np.pi * half_turns)
+
+
+def _constant(value: float) -> Field:
+    return Field(np.full((1, 1, 1), value), (None, None, None))
 
 
 def _cast(grid: HorizontalGrid, dtype: Any) -> HorizontalGrid:
-    """``grid`` with its numbers rounded once, at the end, to ``dtype``."""
-    return jax.tree.map(lambda number: number.astype(dtype), grid)
+    """``grid``, computed by NumPy in double precision, as JAX arrays rounded once to ``dtype``."""
+    return jax.tree.map(lambda numbers: jnp.asarray(numbers, dtype), grid)
