@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
-from basin import at, box, order, run
-from dassim.dynamics.reconstruction import Centred
-from report import Check, case
 
 from dassim.dynamics.free_surface import SplitExplicit
 from dassim.dynamics.friction import LateralFriction
+from dassim.dynamics.reconstruction import Centred
 from dassim.grid import build_grid, latlon, levels
 from dassim.ocean import (
     BottomDrag,
@@ -23,6 +21,8 @@ from dassim.ocean import (
     SurfaceForcing,
 )
 from dassim.parallel import Domain
+from tests.validation.basin import at, box, order, run
+from tests.validation.report import Check, case
 
 LENGTH = 1.2e6  # m, the basin of Stommel and Munk
 WEAK = 1e-4  # factor on the wind that makes advection negligible; answers are scaled back

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
-from basin import at, box, frequency, order, run
-from dassim.dynamics.reconstruction import Centred
-from report import Check, case
 
+from dassim.dynamics.reconstruction import Centred
 from dassim.dynamics.stepping import AdamsBashforth2, RungeKutta3
 from dassim.ocean import LinearEOS, OceanModel, OceanParameters, OceanState
+from tests.validation.basin import at, box, frequency, order, run
+from tests.validation.report import Check, case
 
 GRAVITY = 9.81
 
