@@ -89,6 +89,10 @@ class OceanModel(eqx.Module):
             self.free_surface = SplitExplicit.for_grid(self.grid, self.time_step)
 
     @property
+    def domain(self) -> Domain:
+        return self.grid.domain
+
+    @property
     def variables(self) -> dict[str, Variable]:
         return VARIABLES
 
