@@ -1,9 +1,9 @@
-"""The control vector, its inner product over all ranks, and names for the leaves of trees."""
+"""The control vector and its inner product over all ranks."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -116,40 +116,6 @@ def combination(coefficients: Sequence[float], trees: Sequence[Tree]) -> Tree:
     for coefficient, tree in zip(coefficients, trees, strict=True):
         total = axpy(coefficient, tree, total)
     return total
-
-
-def named_leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves by their dotted path.
-
-    >>> named_leaves({"u": 1, "tracers": {"dye": 2}}, prefix="x")
-    {'x.tracers.dye': 2, 'x.u': 1}
-    """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {_dotted(prefix, path): leaf for path, leaf in leaves}
-
-
-def tree_from_named(named: Mapping[str, Any], like: Tree, prefix: str = "") -> Tree:
-    """The tree shaped ``like`` whose leaves :func:`named_leaves` gave; shapes are checked."""
-    leaves, tree = jax.tree_util.tree_flatten_with_path(like)
-    return jax.tree.unflatten(
-        tree, [_taken(named, _dotted(prefix, path), leaf) for path, leaf in leaves]
-    )
-
-
-def _taken(named: Mapping[str, Any], name: str, like: Any) -> jax.Array:
-    if name not in named:
-        raise KeyError(f"found no {name!r} among {sorted(named)[:8]} ...")
-    if np.shape(named[name]) != np.shape(like):
-        raise ValueError(
-            f"{name}: found an array of shape {np.shape(named[name])}, expected {np.shape(like)}; "
-            f"it was written for another grid, another layout of ranks, or another control"
-        )
-    return jnp.asarray(named[name], dtype=like.dtype)
-
-
-def _dotted(prefix: str, path: Any) -> str:
-    name = jax.tree_util.keystr(path, simple=True, separator=".")
-    return ".".join(part for part in (prefix, name) if part)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -20,16 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from dassim.assimilation.control import (
-    AbstractSpace,
-    axpy,
-    combination,
-    difference,
-    named_leaves,
-    tree_from_named,
-)
+from dassim.assimilation.control import AbstractSpace, axpy, combination, difference
 from dassim.assimilation.linesearch import LineSearch, Outcome, Wolfe, advance, begin
 from dassim.assimilation.records import Record, records_from_arrays, records_to_arrays
+from dassim.simulation.trees import named_leaves, tree_from_named
 
 
 @dataclass(frozen=True)

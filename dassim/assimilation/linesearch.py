@@ -62,6 +62,11 @@ class LineSearch:
         """``phi(0)``."""
         return self.variables[_VARIABLES.index("finit")]
 
+    @property
+    def slope(self) -> float:
+        """``phi'(0)``."""
+        return self.variables[_VARIABLES.index("ginit")]
+
     def numbers(self) -> np.ndarray:
         """The whole record, for :meth:`from_numbers`."""
         head = (self.step, self.largest, self.trials, self.finite, self.last)
@@ -105,7 +110,7 @@ def advance(
     step, _, _, task = method._iterate(search.step, value, slope, b"FG")
     if task.startswith(b"FG"):
         return _limited(wolfe, replace(search, step=float(step), variables=_read(method)))
-    enough = value <= search.start + wolfe.decrease * search.step * method.ginit
+    enough = value <= search.start + wolfe.decrease * search.step * search.slope
     return search, Outcome.ACCEPTED if enough else Outcome.FAILED
 
 

@@ -1,0 +1,302 @@
+"""Checks that a derivative is the derivative, for any model and any objective.
+
+* Taylor: ``|J(x + h d) - J(x) - h <g, d>|`` falls with ``h^2`` if and only if ``g`` is the
+  gradient.
+* Dot product: ``<F' dx, y> = <dx, F'^T y>``, with inner products over all ranks. On one rank's part
+  alone it would hold for an adjoint that never sends a message back.
+* Comparison: one gradient however it was computed.
+
+Each returns a small result that says whether it passed and prints as a table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.assimilation.control import (
+    AbstractSpace,
+    Control,
+    ControlSpace,
+    axpy,
+    difference,
+    sum_over_ranks,
+)
+from dassim.assimilation.lbfgs import Evaluation
+from dassim.assimilation.tables import plain_table
+from dassim.parallel import Domain
+from dassim.simulation.adjoint import Run, cost_and_gradient
+from dassim.simulation.checkpoints import Schedule, Store
+from dassim.simulation.model import Model
+from dassim.simulation.segments import RunInputs
+
+Tree = TypeVar("Tree")
+
+STEPS = tuple(10.0**-i for i in range(1, 9))
+
+
+@dataclass(frozen=True)
+class TaylorTest:
+    """``remainders`` of the first-order Taylor expansion at ``steps``; below ``floor`` they are
+    round-off of the cost."""
+
+    steps: tuple[float, ...]
+    remainders: tuple[float, ...]
+    floor: float
+
+    @property
+    def orders(self) -> list[float | None]:
+        """Order of each remainder from the one before; ``None`` where round-off blurs it."""
+        orders: list[float | None] = [None]
+        for i in range(1, len(self.steps)):
+            before, here = self.remainders[i - 1], self.remainders[i]
+            clear = math.isfinite(before) and math.isfinite(here) and min(before, here) > self.floor
+            ratio = self.steps[i - 1] / self.steps[i]
+            orders.append(math.log(before / here) / math.log(ratio) if clear else None)
+        return orders
+
+    @property
+    def order(self) -> float | None:
+        """The order at the smallest steps that round-off does not blur."""
+        clear = [order for order in self.orders if order is not None]
+        return clear[-1] if clear else None
+
+    @property
+    def passed(self) -> bool:
+        if self.order is None:
+            return all(remainder <= self.floor for remainder in self.remainders)
+        return abs(self.order - 2.0) < 0.1
+
+    def __str__(self) -> str:
+        rows = list(zip(self.steps, self.remainders, self.orders, strict=True))
+        table = plain_table(["step", "remainder", "order"], rows)
+        return f"Taylor test\n{table}\n{_verdict(self.passed, f'order {self.order}, expected 2')}"
+
+
+@dataclass(frozen=True)
+class DotProductTest:
+    """``forward = <F' dx, y>`` and ``adjoint = <dx, F'^T y>``."""
+
+    name: str
+    forward: float
+    adjoint: float
+    tolerance: float = 1e-12
+
+    @property
+    def difference(self) -> float:
+        """Relative to the larger of the two."""
+        return abs(self.forward - self.adjoint) / max(abs(self.forward), abs(self.adjoint))
+
+    @property
+    def passed(self) -> bool:
+        return self.difference <= self.tolerance
+
+    def __str__(self) -> str:
+        columns = ["<F' dx, y>", "<dx, F'^T y>", "difference"]
+        table = plain_table(columns, [[self.forward, self.adjoint, self.difference]])
+        verdict = _verdict(self.passed, f"expected at most {self.tolerance:.0e}")
+        return f"Dot-product test: {self.name}\n{table}\n{verdict}"
+
+
+@dataclass(frozen=True)
+class GradientComparison:
+    """Relative differences ``|g - g_0| / |g_0|`` of gradients from the first one."""
+
+    names: tuple[str, ...]
+    differences: tuple[float, ...]
+    notes: tuple[str, ...]
+    tolerance: float = 1e-13
+
+    @property
+    def passed(self) -> bool:
+        return all(difference <= self.tolerance for difference in self.differences)
+
+    def __str__(self) -> str:
+        rows = list(zip(self.names, self.differences, self.notes, strict=True))
+        table = plain_table(["gradient", "difference", "took"], rows)
+        return f"Gradients\n{table}\n{_verdict(self.passed, f'at most {self.tolerance:.0e}')}"
+
+
+def taylor_test(
+    objective: Callable[[Any], Evaluation],
+    point: Any,
+    direction: Any,
+    space: AbstractSpace,
+    *,
+    shares: Callable[[Any], Mapping[str, Any]] | None = None,
+    steps: Sequence[float] = STEPS,
+) -> TaylorTest:
+    """Compare ``objective`` along ``direction`` with its gradient at ``point``.
+
+    ``shares``: the cost without its gradient, if that is cheaper. A step at which the cost is not
+    finite is shown and not judged.
+    """
+
+    def value(x: Any) -> float:
+        parts = objective(x).shares if shares is None else shares(x)
+        return float(space.sum(np.sum([np.asarray(part) for part in parts.values()])))
+
+    evaluation = objective(point)
+    here = float(space.sum(np.sum([np.asarray(part) for part in evaluation.shares.values()])))
+    slope = space.dot(evaluation.gradient, direction)
+    remainders = [abs(value(axpy(h, direction, point)) - here - h * slope) for h in steps]
+    return TaylorTest(tuple(steps), tuple(remainders), 100 * np.finfo(float).eps * abs(here))
+
+
+def dot_product_test(
+    name: str,
+    function: Callable[[Control], Control],
+    point: Control,
+    domain: Domain,
+    *,
+    seed: int = 0,
+    tolerance: float = 1e-12,
+) -> DotProductTest:
+    """Compare the tangent-linear and the adjoint of ``function`` at ``point`` on random vectors.
+
+    They are the same vectors on every number of ranks.
+    """
+    space = ControlSpace(domain)
+    dx = random_like(domain, point, seed)
+    image, tangent = jax.jit(lambda x, dx: jax.jvp(function, (x,), (dx,)))(point, dx)
+    y = random_like(domain, image, seed + 1)
+
+    @jax.jit
+    def adjoint(x: Control, y: Control) -> Control:
+        gradient = jax.grad(lambda x: space.share(function(x), y))(x)
+        return Control(gradient.distributed, sum_over_ranks(domain, gradient.replicated))
+
+    return DotProductTest(name, space.dot(tangent, y), space.dot(dx, adjoint(point, y)), tolerance)
+
+
+def model_dot_product_test(
+    model: Model,
+    parameters: Any,
+    state: Any,
+    *,
+    steps: int = 1,
+    seed: int = 0,
+    tolerance: float = 1e-12,
+) -> DotProductTest:
+    """:func:`dot_product_test` of ``steps`` steps, with respect to state and parameters."""
+    variable, fixed = eqx.partition((parameters, state), eqx.is_inexact_array)
+    domain = model.domain
+
+    def function(x: Control) -> Control:
+        parameters, state = eqx.combine(joined(x), fixed)
+        end, _ = jax.lax.scan(
+            lambda state, _: (model.step(parameters, state), None), state, length=steps
+        )
+        return split(domain, eqx.filter(end, eqx.is_inexact_array))
+
+    name = f"{steps} step{'s' * (steps > 1)} of {type(model).__name__}"
+    return dot_product_test(
+        name, function, split(domain, variable), domain, seed=seed, tolerance=tolerance
+    )
+
+
+def compare_gradients(
+    gradients: Mapping[str, Control],
+    space: AbstractSpace,
+    *,
+    notes: Mapping[str, str] | None = None,
+    tolerance: float = 1e-13,
+) -> GradientComparison:
+    """How far each gradient is from the first."""
+    first, *_ = gradients.values()
+    scale = space.dot(first, first)
+
+    def distance(gradient: Control) -> float:
+        apart = difference(gradient, first)
+        return math.sqrt(space.dot(apart, apart) / scale)
+
+    return GradientComparison(
+        tuple(gradients),
+        tuple(distance(gradient) for gradient in gradients.values()),
+        tuple((notes or {}).get(name, "") for name in gradients),
+        tolerance,
+    )
+
+
+def compare_schedules(
+    run: Run,
+    inputs: RunInputs,
+    schedules: Mapping[str, Schedule],
+    disk: Store | None = None,
+    *,
+    tolerance: float = 1e-13,
+) -> GradientComparison:
+    """The gradient of ``run`` by state and parameters, by each schedule."""
+    gradients, notes = {}, {}
+    for name, schedule in schedules.items():
+        result = cost_and_gradient(run, inputs, schedule, disk if schedule.uses_disk else None)
+        share = split(run.domain, result.inputs)
+        total = sum_over_ranks(run.domain, share.replicated)
+        gradients[name] = Control(share.distributed, total)
+        notes[name] = str(result.tally)
+    return compare_gradients(gradients, ControlSpace(run.domain), notes=notes, tolerance=tolerance)
+
+
+# -- vectors --------------------------------------------------------------------------------------
+
+
+def split(domain: Domain, tree: Any) -> Control:
+    """The arrays of ``tree`` that end in this rank's ``(ny, nx)`` points, and all others.
+
+    Each keeps the tree's structure with ``None`` for what the other has.
+    """
+    distributed, replicated = eqx.partition(
+        tree, lambda leaf: np.ndim(leaf) >= 2 and np.shape(leaf)[-2:] == domain.shape
+    )
+    return Control(distributed, replicated)
+
+
+def joined(control: Control) -> Any:
+    """The tree that :func:`split` took apart."""
+    return eqx.combine(control.distributed, control.replicated)
+
+
+def random_like(domain: Domain, control: Control, seed: int) -> Control:
+    """Normal random numbers shaped like ``control``, the same on every number of ranks.
+
+    The rows of a distributed field are drawn one by one over the whole width of the domain.
+    """
+    key = jax.random.key(seed)
+    rows = jnp.arange(domain.block.y.start, domain.block.y.stop)
+    columns = slice(domain.block.x.start, domain.block.x.stop)
+    width = domain.global_shape[1]
+
+    def field(key: jax.Array, leaf: jax.Array) -> jax.Array:
+        def row(level: jax.Array, y: jax.Array) -> jax.Array:
+            here = jax.random.fold_in(jax.random.fold_in(key, level), y)
+            return jax.random.normal(here, (width,), leaf.dtype)[columns]
+
+        levels = jnp.arange(math.prod(leaf.shape[:-2]))
+        values = jax.vmap(lambda level: jax.vmap(lambda y: row(level, y))(rows))(levels)
+        return values.reshape(leaf.shape)
+
+    def number(key: jax.Array, leaf: jax.Array) -> jax.Array:
+        return jax.random.normal(key, jnp.shape(leaf), leaf.dtype)
+
+    one, other = jax.random.split(key)
+    return Control(
+        _map_with_keys(field, one, control.distributed),
+        _map_with_keys(number, other, control.replicated),
+    )
+
+
+def _map_with_keys(function: Callable[..., jax.Array], key: jax.Array, tree: Tree) -> Tree:
+    leaves, structure = jax.tree.flatten(tree)
+    keys = [jax.random.fold_in(key, i) for i in range(len(leaves))]
+    return jax.tree.unflatten(structure, list(map(function, keys, leaves)))
+
+
+def _verdict(passed: bool, criterion: str) -> str:
+    return f"{'passed' if passed else 'FAILED'}: {criterion}"

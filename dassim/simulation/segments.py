@@ -1,0 +1,192 @@
+"""One segment of a long run, forward and backward, as two compiled programs.
+
+Inside a segment the steps are scanned in about sqrt(n) blocks of about sqrt(n) steps. Going back,
+a block is recomputed from its first state and a step from its own, so that 2 sqrt(n) states and the
+interior of one step are in memory at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from dassim.simulation.model import Model
+from dassim.simulation.trees import differentiable
+
+Parts = dict[str, Any]
+
+
+class SegmentData(NamedTuple):
+    """What a segment is compared with: trees of arrays, or ``None`` for nothing.
+
+    ``steps``: one entry along the leading axis for every step, compared after it.
+    ``end``: compared after the last step.
+    """
+
+    steps: Any = None
+    end: Any = None
+
+
+class RunInputs(NamedTuple):
+    """All that a run depends on and can be differentiated by.
+
+    ``segments``: one tree per segment (forcing of a time window, model error), or none at all.
+    """
+
+    parameters: Any
+    state: Any
+    segments: tuple[Any, ...] = ()
+
+    def of_segment(self, k: int) -> Any:
+        return self.segments[k] if self.segments else None
+
+
+@dataclass(frozen=True)
+class Rematerialisation:
+    """What the way back recomputes instead of keeping it.
+
+    ``blocks``: the states inside a block of steps. ``steps``: the interior of a step. Each costs
+    one more forward run.
+    """
+
+    blocks: bool = True
+    steps: bool = True
+
+    def states(self, steps: int) -> int:
+        """States in memory at a time in a segment of ``steps``."""
+        if not self.blocks:
+            return steps
+        count, length, rest = blocks(steps)
+        return count + bool(rest) + max(length, rest)
+
+
+class Segment(eqx.Module):
+    """The compiled programs of a run's segments; one compilation per length.
+
+    ``misfit(state, data)``: this rank's shares of the parts of the cost.
+    ``apply(parameters, inputs, state)``: both as changed by the segment's own inputs.
+    """
+
+    model: Model
+    misfit: Callable[[Any, Any], Parts]
+    apply: Callable[[Any, Any, Any], tuple[Any, Any]] | None = None
+    rematerialisation: Rematerialisation = eqx.field(static=True, default=Rematerialisation())
+
+    def advance(self, steps: int, parameters: Any, inputs: Any, state: Any) -> Any:
+        """The state after ``steps`` steps."""
+        return _forward(self, steps, parameters, inputs, state, SegmentData())[0]
+
+    def cost(
+        self, steps: int, parameters: Any, inputs: Any, state: Any, data: SegmentData
+    ) -> tuple[Any, Parts]:
+        """The state after ``steps`` steps and the shares of the cost on the way."""
+        return _forward(self, steps, parameters, inputs, state, data)
+
+    def reverse(
+        self,
+        steps: int,
+        parameters: Any,
+        inputs: Any,
+        state: Any,
+        data: SegmentData,
+        cotangent: Any,
+        gathered: Any,
+    ) -> tuple[Any, Any, Any, Parts]:
+        """From the cotangent of the segment's last state to that of its first, ``state``.
+
+        Returns that cotangent, ``gathered`` plus the gradient with respect to the parameters, the
+        gradient with respect to the segment's inputs, and the shares of the cost.
+        """
+        return _reverse(self, steps, parameters, inputs, state, data, cotangent, gathered)
+
+    def _run(
+        self, steps: int, parameters: Any, inputs: Any, state: Any, data: SegmentData
+    ) -> tuple[Any, Parts]:
+        if self.apply is not None and inputs is not None:
+            parameters, state = self.apply(parameters, inputs, state)
+
+        def step(state, data):
+            state = self.model.step(parameters, state)
+            return state, {} if data is None else self.misfit(state, data)
+
+        state, each = scan_in_blocks(step, state, data.steps, steps, self.rematerialisation)
+        parts = jax.tree.map(jnp.sum, each)
+        if data.end is not None:
+            parts = _added(parts, self.misfit(state, data.end))
+        return state, parts
+
+
+def blocks(n: int) -> tuple[int, int, int]:
+    """``n`` steps as ``count`` blocks of ``length`` and a ``rest``, count + length near least.
+
+    A divisor of ``n`` that lies within a factor 2 of the square root leaves no rest: the step is
+    compiled once only.
+
+    >>> blocks(24), blocks(100), blocks(31)
+    ((4, 6, 0), (10, 10, 0), (6, 5, 1))
+    """
+    root = math.isqrt(n)
+    for length in range(root, 2 * root + 1):
+        if n % length == 0:
+            return n // length, length, 0
+    return n // root, root, n % root
+
+
+def scan_in_blocks(
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    state: Any,
+    xs: Any,
+    n: int,
+    rematerialisation: Rematerialisation,
+) -> tuple[Any, Any]:
+    """``lax.scan`` of ``step`` over ``n`` steps whose reverse keeps few states.
+
+    The outputs of the steps are returned summed over all steps.
+    """
+    remember = partial(jax.checkpoint, prevent_cse=False)
+    one = remember(step) if rematerialisation.steps else step
+
+    def many(state, xs, length):
+        state, ys = jax.lax.scan(one, state, xs, length=length)
+        return state, jax.tree.map(lambda y: jnp.sum(y, axis=0), ys)
+
+    if not rematerialisation.blocks:
+        return many(state, xs, n)
+    count, length, rest = blocks(n)
+    in_blocks = jax.tree.map(lambda x: x[: count * length].reshape(count, length, *x.shape[1:]), xs)
+    state, ys = jax.lax.scan(remember(partial(many, length=length)), state, in_blocks, length=count)
+    total = jax.tree.map(lambda y: jnp.sum(y, axis=0), ys)
+    if rest:
+        last = jax.tree.map(lambda x: x[count * length :], xs)
+        state, ys = remember(partial(many, length=rest))(state, last)
+        total = jax.tree.map(jnp.add, total, ys)
+    return state, total
+
+
+@eqx.filter_jit
+def _forward(segment, steps, parameters, inputs, state, data):
+    return segment._run(steps, parameters, inputs, state, data)
+
+
+@eqx.filter_jit
+def _reverse(segment, steps, parameters, inputs, state, data, cotangent, gathered):
+    variable, fixed = eqx.partition((parameters, inputs, state), eqx.is_inexact_array)
+
+    def forward(variable):
+        end, parts = segment._run(steps, *eqx.combine(variable, fixed), data)
+        return (differentiable(end), sum(parts.values(), start=jnp.zeros(()))), parts
+
+    (_, total), pull_back, parts = jax.vjp(forward, variable, has_aux=True)
+    ((of_parameters, of_inputs, of_state),) = pull_back((cotangent, jnp.ones_like(total)))
+    return of_state, jax.tree.map(jnp.add, gathered, of_parameters), of_inputs, parts
+
+
+def _added(one: Parts, other: Parts) -> Parts:
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in {**one, **other}}
