@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dassim.parallel import Domain
-
 Vector = Any
 Operator = Callable[[Vector], Vector]
 Dots = Callable[..., jax.Array]
@@ -31,7 +29,11 @@ class Solution(NamedTuple):
 
 def local_dots(*pairs: tuple[Vector, Vector]) -> jax.Array:
     """Inner products of ``pairs`` of trees on this rank."""
-    return jnp.stack([Domain.local_dot(a, b) for a, b in pairs])
+
+    def dot(a, b):
+        return sum(jax.tree.leaves(jax.tree.map(jnp.vdot, a, b)))
+
+    return jnp.stack([dot(a, b) for a, b in pairs])
 
 
 def conjugate_gradients(

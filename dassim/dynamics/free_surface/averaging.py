@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 LEAST_DISPERSION = 0.18927
 LEAST_DAMPING = 0.2846
@@ -43,8 +43,11 @@ def averaging_filter(substeps: int, slope: float = LEAST_DISPERSION) -> Averagin
     """
     if substeps < 1:
         raise ValueError(f"found {substeps} substeps of the free surface; expected at least 1")
-    scale = brentq(lambda scale: _mean_time(_shape(substeps, scale, slope)) - substeps, 1.2, 2.0)
-    shape = _shape(substeps, float(scale), slope)
+
+    def off_centre(scale):
+        return _mean_time(_shape(substeps, scale, slope)) - substeps
+
+    shape = _shape(substeps, root_scalar(off_centre, bracket=(1.2, 2.0), xtol=1e-15).root, slope)
     primary = shape / shape.sum()
     secondary = np.cumsum(primary[::-1])[::-1] / substeps
     return AveragingFilter(primary, secondary / secondary.sum())

@@ -91,14 +91,13 @@ def _step_in(values, axis, wraps):
 def _jvp(primals, tangents, *, wrap):
     west, south, values = primals
     dwest, dsouth, dvalues = tangents
-    out = five_point(west, south, values, wrap)
     terms = []
     if not (type(dwest) is ad.Zero and type(dsouth) is ad.Zero):
-        stiffness = map(ad.instantiate_zeros, (dwest, dsouth))
-        terms.append(five_point(*stiffness, values, wrap))
+        dwest, dsouth = ad.instantiate_zeros(dwest), ad.instantiate_zeros(dsouth)
+        terms.append(five_point(dwest, dsouth, values, wrap))
     if type(dvalues) is not ad.Zero:
         terms.append(five_point(west, south, dvalues, wrap))
-    return out, sum(terms[1:], start=terms[0]) if terms else ad.Zero.from_primal_value(out)
+    return five_point(west, south, values, wrap), sum(terms[1:], start=terms[0])
 
 
 def _transpose(cotangent, west, south, values, *, wrap):
@@ -114,8 +113,10 @@ def _transpose(cotangent, west, south, values, *, wrap):
 
 def _batch(args, dims, *, wrap):
     size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
-    args = (batching.bdim_at_front(a, d, size) for a, d in zip(args, dims, strict=True))
-    return five_point(*args, wrap), 0
+    west, south, values = (
+        batching.bdim_at_front(a, d, size) for a, d in zip(args, dims, strict=True)
+    )
+    return five_point(west, south, values, wrap), 0
 
 
 five_point_p = Primitive("five_point")

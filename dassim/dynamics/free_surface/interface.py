@@ -19,8 +19,8 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from dassim.grid import Field, Grid, where
-from dassim.grid.operators import avg_x_c2f, avg_y_c2f, divergence, gradient, level
+from dassim.grid import Field, Grid
+from dassim.grid.operators import avg_x_c2f, avg_y_c2f, divergence, gradient, level, masked
 
 
 class FreeSurfaceStep(eqx.Module):
@@ -97,7 +97,7 @@ class Columns(eqx.Module):
     ) -> Columns:
         """Fetch one point of halo, and freeze the column depths."""
         eta, (u, v), (slow_u, slow_v) = grid.exchange((eta, velocity, slow), 1)
-        slope_x, slope_y = gradient(grid, eta)
+        slope_x, slope_y = gradient(grid.horizontal, eta)
         depth_u, depth_v = grid.depth.u, grid.depth.v
         if not linear:
             depth_u = depth_u + avg_x_c2f(eta)
@@ -122,7 +122,7 @@ class Columns(eqx.Module):
         v = self.v + time * self.acceleration_v
         if fall is None:
             return u, v
-        slope_x, slope_y = gradient(self.grid, fall)
+        slope_x, slope_y = gradient(self.grid.horizontal, fall)
         return u - self.gravity * slope_x, v - self.gravity * slope_y
 
     def transport(self, u: Field, v: Field) -> tuple[Field, Field]:
@@ -131,7 +131,7 @@ class Columns(eqx.Module):
 
     def divergence(self, u: Field, v: Field) -> Field:
         """``div(H u)`` at cells: m/s from velocities, m/s2 from accelerations."""
-        return divergence(self.grid, *self.transport(u, v))
+        return divergence(self.grid.horizontal, *self.transport(u, v))
 
     def stiffness(self) -> tuple[Field, Field]:
         """See :func:`wave_stiffness`."""
@@ -177,4 +177,4 @@ def wave_stiffness(
 
 def _wet(mask: Field, field: Field) -> Field:
     """``field`` where the top level is wet, 0 elsewhere."""
-    return where(level(mask, 0), field, 0.0)
+    return masked(level(mask, 0), field)
