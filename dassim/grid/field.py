@@ -190,7 +190,7 @@ class Field:
 _PLURAL = {"c": "centres", "f": "faces"}
 
 
-def apply(function: Callable[..., jax.Array], *operands: Any) -> Field:
+def apply(function: Callable[..., Any], *operands: Any) -> Field:
     """``function``, elementwise, at the points that all Field operands cover.
 
     Operands that are not fields are scalars and are handed on as they are.
@@ -221,20 +221,18 @@ def align(*fields: Field) -> tuple[list[jax.Array], Spans]:
     spans: list[Span | None] = []
     for axis in (Z, Y, X):
         present = [
-            (i, field.spans[axis])
-            for i, field in enumerate(fields)
-            if field.spans[axis] is not None
+            (i, span) for i, field in enumerate(fields) if (span := field.spans[axis]) is not None
         ]
         if not present:
             spans.append(None)
             continue
-        points = {span.at for _, span in present}
-        if len(points) > 1:
+        at = present[0][1].at
+        unlike = next((span.at for _, span in present if span.at != at), None)
+        if unlike is not None:
             name = "zyx"[axis]
-            first, second = (_PLURAL[span.at] for span in _first_two_unlike(present))
             raise StaggeringError(
-                f"found {name} {first} combined with {name} {second}; bring both to the same "
-                f"points first, for example with avg_{name}_c2f or avg_{name}_f2c"
+                f"found {name} {_PLURAL[at]} combined with {name} {_PLURAL[unlike]}; bring both to "
+                f"the same points first, for example with avg_{name}_c2f or avg_{name}_f2c"
             )
         start = max(span.start for _, span in present)
         stop = min(span.start + arrays[i].shape[axis] for i, span in present)
@@ -248,7 +246,7 @@ def align(*fields: Field) -> tuple[list[jax.Array], Spans]:
                 arrays[i] = jax.lax.slice_in_dim(
                     arrays[i], start - span.start, stop - span.start, axis=axis
                 )
-        spans.append(Span(points.pop(), start))
+        spans.append(Span(at, start))
     return arrays, (spans[0], spans[1], spans[2])
 
 
@@ -282,11 +280,6 @@ def taps(field: Field, axis: int, offsets: range, to: Point) -> list[Field]:
 def _fewest(axis: int) -> int:
     """The fewest points of a result: one, but a single level has no interior z faces."""
     return 0 if axis == Z else 1
-
-
-def _first_two_unlike(present: list[tuple[int, Span]]) -> tuple[Span, Span]:
-    first = present[0][1]
-    return first, next(span for _, span in present if span.at != first.at)
 
 
 def _scalar(value: Any) -> Any:

@@ -16,14 +16,14 @@ operator divides by zero there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.grid.field import LOCATIONS, Field, Location, Span, X, Y
+from dassim.grid.field import LOCATIONS, Field, Location, Span, Spans, X, Y
 from dassim.parallel import Domain
 
 EARTH_RADIUS = 6.371e6  # m, mean radius
@@ -127,7 +127,7 @@ def latlon(
 
     def per_latitude(function, at: Location) -> Field:
         field = lat.position[LOCATIONS[at][Y]]
-        return Field(function(np.deg2rad(field.data)), field.spans)
+        return _on_host(function(np.deg2rad(field.data)), field.spans)
 
     def cos(at: Location) -> Field:
         return per_latitude(lambda phi: np.maximum(np.abs(np.cos(phi)), 1e-12), at)
@@ -136,7 +136,7 @@ def latlon(
         low, high = lat.ends[LOCATIONS[at][Y]]
         extent = _unfolded_sine(np.deg2rad(high)) - _unfolded_sine(np.deg2rad(low))
         start = lat.position[LOCATIONS[at][Y]].spans[Y]
-        return Field(extent[None, :, None], (None, start, None))
+        return _on_host(extent[None, :, None], (None, start, None))
 
     dlon = Staggered.build(lambda at: lon.spacing[LOCATIONS[at][X]] * (np.pi / 180))
     dlat = Staggered.build(lambda at: lat.spacing[LOCATIONS[at][Y]] * (np.pi / 180))
@@ -177,7 +177,7 @@ def orthogonal(
                 f"{key}: found a value of {window.min()}; expected positive lengths and areas"
             )
         _, y, x = LOCATIONS[at]
-        return Field(window[None], (None, Span(y, -halo), Span(x, -halo)))
+        return _on_host(window[None], (None, Span(y, -halo), Span(x, -halo)))
 
     def need(name: str) -> Staggered:
         missing = [f"{name}_{at}" for at in HORIZONTAL if f"{name}_{at}" not in metrics]
@@ -243,7 +243,7 @@ def _axis(domain: Domain, axis: int, faces: Any, halo: int) -> _Axis:
         shape[axis] = len(values)
         spans: list[Span | None] = [None, None, None]
         spans[axis] = Span(at, -halo)  # type: ignore[arg-type]
-        return Field(values.reshape(shape), (spans[0], spans[1], spans[2]))
+        return _on_host(values.reshape(shape), (spans[0], spans[1], spans[2]))
 
     uniform = np.allclose(np.diff(faces), faces[1] - faces[0], rtol=1e-12, atol=0)
 
@@ -267,7 +267,12 @@ def _unfolded_sine(phi: np.ndarray) -> np.ndarray:
 
 
 def _constant(value: float) -> Field:
-    return Field(np.full((1, 1, 1), value), (None, None, None))
+    return _on_host(np.full((1, 1, 1), value), (None, None, None))
+
+
+def _on_host(numbers: np.ndarray, spans: Spans) -> Field:
+    """A field that holds a NumPy array until :func:`_cast`."""
+    return Field(cast(jax.Array, numbers), spans)
 
 
 def _cast(grid: HorizontalGrid, dtype: Any) -> HorizontalGrid:

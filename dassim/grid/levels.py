@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.grid.field import Field, Span
+from dassim.grid.field import Field, Point, Span
 from dassim.grid.horizontal import GridError
 
 
@@ -47,15 +47,13 @@ def levels(thickness: Any, dtype: Any = float) -> Levels:
     z_c = 0.5 * (z_f[:-1] + z_f[1:])
     dz_f = -np.diff(z_c, prepend=z_f[0], append=z_f[-1])
 
-    def column(centres, faces):
-        return Column(
-            *(
-                Field(jnp.asarray(values, dtype)[:, None, None], (Span(at), None, None))
-                for values, at in ((centres, "c"), (faces, "f"))
-            )
-        )
+    def along_z(values: np.ndarray, at: Point) -> Field:
+        return Field(jnp.asarray(values, dtype)[:, None, None], (Span(at), None, None))
 
-    return Levels(z=column(z_c, z_f), dz=column(dz, dz_f))
+    return Levels(
+        z=Column(c=along_z(z_c, "c"), f=along_z(z_f, "f")),
+        dz=Column(c=along_z(dz, "c"), f=along_z(dz_f, "f")),
+    )
 
 
 def uniform_thickness(count: int, depth: float) -> np.ndarray:

@@ -44,7 +44,7 @@ def _pair(field: Field, axis: int, source: Point) -> list[Field]:
             f"found a field on {name} {found}, expected {name} {expected}; use the operator that "
             f"ends in {_OTHER[source]}2{source}"
         )
-    offsets = range(-1, 1) if source == "c" else range(0, 2)
+    offsets = range(-1, 1) if source == "c" else range(2)
     return taps(field, axis, offsets, to=_OTHER[source])
 
 

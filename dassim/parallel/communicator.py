@@ -54,6 +54,7 @@ class AbstractCommunicator(abc.ABC):
     @abc.abstractmethod
     def abort(self, code: int = 1) -> NoReturn:
         """End every rank at once with ``code``."""
+        raise NotImplementedError
 
 
 class SerialCommunicator(AbstractCommunicator):

@@ -79,18 +79,13 @@ class Decomposition:
             chosen = cls(shape, layout, periodic)
             chosen.require_width(minimum)
             return chosen
-        candidates = [
-            (py, size // py)
-            for py in range(1, size + 1)
-            if size % py == 0
-            and _fits(shape[0], py, minimum)
-            and _fits(shape[1], size // py, minimum)
-        ]
+        candidates = _layouts(shape, size, minimum)
         if not candidates:
+            fewer = next(n for n in range(size - 1, 0, -1) if _layouts(shape, n, minimum))
             raise DecompositionError(
                 f"{shape[0]} rows of {shape[1]} points cannot be divided over {size} ranks with "
-                f"at least {minimum} points a block and axis; use fewer ranks (at most "
-                f"{_most_ranks(shape, minimum)}) or a finer grid"
+                f"at least {minimum} points a block and axis; use fewer ranks (at most {fewer}) "
+                f"or a finer grid"
             )
 
         def edge(candidate):
@@ -143,8 +138,15 @@ class Decomposition:
 
 
 def _fits(n: int, p: int, minimum: int) -> bool:
-    return p == 1 or n // p >= minimum
+    """Whether ``n`` points over ``p`` ranks leave none without a point, or with too few."""
+    return p == 1 or n // p >= max(minimum, 1)
 
 
-def _most_ranks(shape: tuple[int, int], minimum: int) -> int:
-    return max(1, shape[0] // minimum) * max(1, shape[1] // minimum)
+def _layouts(shape: tuple[int, int], size: int, minimum: int) -> list[tuple[int, int]]:
+    """All ``(py, px)`` of ``size`` ranks whose blocks are at least ``minimum`` points long."""
+    layouts = ((py, size // py) for py in range(1, size + 1) if size % py == 0)
+    return [
+        (py, px)
+        for py, px in layouts
+        if _fits(shape[0], py, minimum) and _fits(shape[1], px, minimum)
+    ]

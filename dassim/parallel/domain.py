@@ -107,7 +107,8 @@ class Domain:
         return jax.tree.unflatten(tree, leaves)
 
     def sum(self, x: Any) -> jax.Array:
-        """Elementwise sum over ranks. Linear, its own transpose (costs are sums of local shares)."""
+        """Elementwise sum over ranks. Linear and its own transpose, since a cost is the sum over
+        ranks of local shares."""
         return all_sum(x, self.comm) if isinstance(self.comm, MPICommunicator) else jnp.asarray(x)
 
     def max(self, x: Any) -> jax.Array:
@@ -177,7 +178,7 @@ class Domain:
         ]
         return Neighbours(self.comm, *at[0]), Neighbours(self.comm, *at[1])
 
-    # -- whole fields, on the host ------------------------------------------------------------------
+    # -- whole fields, on the host ----------------------------------------------------------------
 
     def local(self, whole: Any, width: int = 0, beyond: float | None = 0.0) -> np.ndarray:
         """This rank's points of a global ``(..., ny, nx)`` array, with ``width`` points of halo.

@@ -40,7 +40,7 @@ def _mpi_effect():
 
     ``remat_allowed_effects`` is the one private JAX name that dassim uses.
     """
-    from jax._src.effects import remat_allowed_effects
+    from jax._src.effects import remat_allowed_effects  # noqa: TID251
     from mpi4jax._src.utils import ordered_effect
 
     remat_allowed_effects.add_type(type(ordered_effect))
@@ -100,13 +100,16 @@ def _swap_abstract(to_low, to_high, *, neighbours):
 def _swap_transpose(cotangents, *_, neighbours):
     if all(type(ct) is ad.Zero for ct in cotangents):
         return list(cotangents)
-    return neighbour_swap(*map(ad.instantiate_zeros, cotangents), neighbours)
+    from_low, from_high = map(ad.instantiate_zeros, cotangents)
+    return neighbour_swap(from_low, from_high, neighbours)
 
 
 def _swap_batch(strips, dims, *, neighbours):
     size = next(s.shape[d] for s, d in zip(strips, dims, strict=True) if d is not None)
-    strips = (batching.bdim_at_front(s, d, size) for s, d in zip(strips, dims, strict=True))
-    return neighbour_swap(*strips, neighbours), (0, 0)
+    to_low, to_high = (
+        batching.bdim_at_front(s, d, size) for s, d in zip(strips, dims, strict=True)
+    )
+    return neighbour_swap(to_low, to_high, neighbours), (0, 0)
 
 
 def _sum_lowered(x, *, comm):

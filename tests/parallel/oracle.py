@@ -20,7 +20,7 @@ def every_domain(
     periodic: tuple[bool, bool],
     width: int = 5,
 ) -> Iterator[Domain]:
-    """``shape`` divided over the ranks in every layout whose blocks can fill a halo of ``width``."""
+    """``shape`` over the ranks in every layout whose blocks can fill a halo of ``width``."""
     for py in range(1, comm.size + 1):
         px = comm.size // py
         divided = [n // p for n, p in zip(shape, (py, px), strict=True) if p > 1]

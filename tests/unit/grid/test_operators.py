@@ -116,6 +116,13 @@ def test_ends_complete_the_interior_faces():
             function(refused)
 
 
+def test_a_single_level_has_no_interior_faces():
+    """Then operators along z give fields without points, which with_ends_z completes."""
+    one = Field.at("c", numbers(1))
+    slope = operators.diff_z_c2f(one) + operators.avg_z_c2f(one)
+    assert slope.data.shape == (0, NY, NX)
+
+
 def test_masked_fields_vanish_where_dry_even_if_they_are_not_finite():
     array = numbers()
     mask = Field.at("c", array > 0)

@@ -1,0 +1,54 @@
+"""An error on one rank ends all of them, at once, with that rank's message."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+PROGRAM = """
+import sys
+import jax.numpy as jnp
+from dassim.parallel import Domain, abort_on_error, world
+
+comm = world()
+with abort_on_error(comm):
+    domain = Domain.create((9, 9), periodic=(True, True))
+    if comm.rank == 1:
+        {failure}
+    {others}
+"""
+
+WAYS_TO_WAIT = {
+    "in a halo exchange": "domain.exchange(jnp.ones(domain.shape), 1).block_until_ready()",
+    "in a global sum": "domain.sum(jnp.ones(3)).block_until_ready()",
+    "on the host": "comm.bcast('value')",
+}
+
+
+def run(mpirun, tmp_path, failure, others):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(failure=failure, others=others))
+    return mpirun(3, sys.executable, program, timeout=60)
+
+
+@pytest.mark.parametrize("where", WAYS_TO_WAIT)
+def test_others_waiting_are_ended_with_the_message_of_the_rank_that_failed(mpirun, tmp_path, where):
+    started = time.monotonic()
+    ended = run(mpirun, tmp_path, "raise ValueError('no bathymetry')", WAYS_TO_WAIT[where])
+    assert ended.returncode != 0
+    assert "[rank 1] ValueError: no bathymetry" in ended.stderr
+    assert "[rank 1] Traceback (most recent call last):" in ended.stderr
+    assert "[rank 0]" not in ended.stderr and "[rank 2]" not in ended.stderr
+    assert time.monotonic() - started < 40
+
+
+def test_an_exit_code_is_kept(mpirun, tmp_path):
+    ended = run(mpirun, tmp_path, "sys.exit(85)", WAYS_TO_WAIT["in a halo exchange"])
+    assert ended.returncode == 85
+
+
+def test_without_an_error_all_ranks_end_well(mpirun, tmp_path):
+    ended = run(mpirun, tmp_path, "pass", "sys.exit(0)")
+    assert ended.returncode == 0, ended.stderr
