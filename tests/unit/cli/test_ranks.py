@@ -1,39 +1,22 @@
 """Commands under a launcher: one voice, one exit code."""
 
-import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from dassim.parallel import launched_by_mpi
 
-LAUNCHER = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-
-pytestmark = [
-    pytest.mark.skipif(LAUNCHER is None, reason="no mpiexec"),
-    pytest.mark.skipif(launched_by_mpi(os.environ), reason="runs under a launcher itself"),
-]
+@pytest.fixture
+def on_three_ranks(mpirun):
+    return lambda *arguments: mpirun(3, sys.executable, *arguments, timeout=120)
 
 
-def on_three_ranks(*command):
-    return subprocess.run(
-        [str(LAUNCHER), "-n", "3", sys.executable, *map(str, command)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def test_check_plans_for_the_ranks_it_runs_on_and_prints_once(box):
+def test_check_plans_for_the_ranks_it_runs_on_and_prints_once(on_three_ranks, box):
     ended = on_three_ranks("-m", "dassim", "check", box)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("# 3 ranks as ") == 1
 
 
-def test_a_refused_namelist_is_told_once_and_all_ranks_exit(box):
+def test_a_refused_namelist_is_told_once_and_all_ranks_exit(on_three_ranks, box):
     ended = on_three_ranks("-m", "dassim", "check", box, "--set", "decomposition.layout=[2, 2]")
     assert ended.returncode == 2
     assert ended.stderr.count("needs 4 ranks, found 3") == 1
@@ -63,7 +46,7 @@ print("not reached")
         ("OSError('disk gone')", 1, "[rank 1] OSError: disk gone"),
     ],
 )
-def test_what_one_rank_refuses_stops_all_with_its_message(error, code, message):
+def test_what_one_rank_refuses_stops_all_with_its_message(on_three_ranks, error, code, message):
     ended = on_three_ranks("-c", REFUSED_ON_RANK_1.format(error=error))
     assert ended.returncode == code
     assert "not reached" not in ended.stdout
