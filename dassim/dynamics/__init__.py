@@ -1,0 +1,1 @@
+"""Dynamics that the ocean and the atmosphere share."""
