@@ -134,7 +134,7 @@ class LBFGS:
 
     space: AbstractSpace
     pairs: int = 10
-    wolfe: Wolfe = Wolfe()
+    wolfe: Wolfe = field(default_factory=Wolfe)
     curvature: float = 1e-12
 
     def start(self, point: Any) -> State:

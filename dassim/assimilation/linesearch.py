@@ -17,7 +17,12 @@ import numpy as np
 from scipy.optimize._dcsrch import DCSRCH
 
 # DCSRCH's variables: everything it keeps from one call to the next.
-_VARIABLES = "stage brackt ginit gtest gx gy finit fx fy stx sty stmin stmax width width1".split()
+# fmt: off
+_VARIABLES = (
+    "stage", "brackt", "ginit", "gtest", "gx", "gy", "finit", "fx", "fy",
+    "stx", "sty", "stmin", "stmax", "width", "width1",
+)
+# fmt: on
 
 
 class Outcome(enum.Enum):

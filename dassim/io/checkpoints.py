@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +36,7 @@ class FolderStore:
         with h5py.File(unfinished, "w") as file:
             for key, array in arrays.items():
                 file.create_dataset(key, data=np.asarray(array))
-        os.replace(unfinished, path)
+        unfinished.replace(path)
 
     def read(self, name: str) -> dict[str, np.ndarray]:
         path = self._path(name)

@@ -146,7 +146,7 @@ def test_the_gradient_does_not_depend_on_the_number_of_ranks(comm):
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
-class Interrupted(Exception):
+class InterruptedSweepError(Exception):
     pass
 
 
@@ -158,7 +158,7 @@ class FailingStore:
 
     def write(self, name, arrays):
         if self.left == 0:
-            raise Interrupted
+            raise InterruptedSweepError
         self.left -= 1
         self.store.write(name, arrays)
 
@@ -179,7 +179,7 @@ def test_an_interrupted_sweep_goes_on_bitwise(comm, store, schedule, writes):
     model = TracerModel.create(SHAPE, comm=comm)
     run, inputs, schedule = tracer_run(model), tracer_inputs(model), SCHEDULES[schedule]
     expected = cost_and_gradient(run, inputs, schedule, MemoryStore())
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedSweepError):
         cost_and_gradient(run, inputs, schedule, FailingStore(store, writes))
     left = min(int(n.removeprefix("reversed.")) for n in store.names() if n.startswith("reversed."))
     found = cost_and_gradient(run, inputs, schedule, store)
@@ -197,7 +197,7 @@ def test_a_sweep_does_not_go_on_from_that_of_other_inputs(comm, store):
     model = TracerModel.create(SHAPE, comm=comm)
     run, inputs = tracer_run(model), tracer_inputs(model)
     other = inputs._replace(state=TracerState(0.9 * inputs.state.tracer, inputs.state.time))
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedSweepError):
         cost_and_gradient(run, other, SCHEDULES["all on disk"], FailingStore(store, 8))
     found = cost_and_gradient(run, inputs, SCHEDULES["all on disk"], store)
     assert found.tally.reversed == len(LENGTHS)
@@ -212,7 +212,7 @@ def test_one_rank_behind_the_others_resumes_where_all_were(comm, store):
     """The last rank dies one write earlier than the rest."""
     model = TracerModel.create(SHAPE, comm=comm)
     run, inputs = tracer_run(model), tracer_inputs(model)
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedSweepError):
         cost_and_gradient(run, inputs, SCHEDULES["all on disk"], FailingStore(store, 9))
     if comm.rank == comm.size - 1 and comm.size > 1:
         last = min(name for name in store.names() if name.startswith("reversed"))

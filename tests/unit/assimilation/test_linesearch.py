@@ -107,7 +107,7 @@ def test_non_finite_everywhere_fails_and_says_that_nothing_was_finite():
 
 def test_out_of_trials_the_best_step_is_evaluated_once_more_and_taken():
     function, slope = FUNCTIONS["quintic"]
-    search, outcome, tried = run(function, slope, 1e-3, Wolfe(1e-3, 1e-6, trials=4))
+    _, outcome, tried = run(function, slope, 1e-3, Wolfe(1e-3, 1e-6, trials=4))
     assert outcome is Outcome.ACCEPTED
     assert tried[-1] in tried[:-1] and function(tried[-1]) == min(map(function, tried))
 

@@ -1,0 +1,1 @@
+"""Variational assimilation: controls, costs, minimisers, and checks of derivatives."""

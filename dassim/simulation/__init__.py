@@ -1,0 +1,1 @@
+"""Runs of a model: in segments, forward and backward."""

@@ -1,0 +1,204 @@
+"""The checks pass on right derivatives, on any number of ranks, and fail on wrong ones."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.custom_derivatives import linear_call
+
+from dassim.assimilation.checks import (
+    compare_gradients,
+    dot_product_test,
+    joined,
+    model_dot_product_test,
+    random_like,
+    split,
+    taylor_test,
+)
+from dassim.assimilation.control import Control, ControlSpace, sum_over_ranks
+from dassim.assimilation.lbfgs import Evaluation
+from dassim.parallel import Domain, SerialCommunicator, world
+from tests.models.lorenz import Lorenz63, Lorenz96
+from tests.models.tracer import TracerModel
+
+
+@pytest.fixture(scope="module")
+def comm():
+    return world()
+
+
+@pytest.fixture(scope="module", params=["lorenz63", "lorenz96", "tracer"])
+def case(request, comm):
+    """A model, its parameters and a state."""
+    if request.param == "lorenz63":
+        model = Lorenz63()
+        return model, model.parameters(), model.state()
+    if request.param == "lorenz96":
+        model = Lorenz96.create(40, comm=comm)
+        return model, model.parameters(), model.on_attractor()
+    model = TracerModel.create((12, 16), comm=comm)
+    return model, model.parameters(), model.blob()
+
+
+def objective(case, steps=10):
+    """``sum x^4 / 4`` after ``steps`` steps, with respect to state and parameters."""
+    model, parameters, state = case
+    domain = model.domain
+
+    def share(x):
+        parameters, state = joined(x)
+        end, _ = jax.lax.scan(
+            lambda state, _: (model.step(parameters, state), None), state, length=steps
+        )
+        fields = split(domain, end).distributed
+        return sum(jnp.sum(leaf**4) / 4 for leaf in jax.tree.leaves(fields))
+
+    derivative = jax.jit(jax.value_and_grad(share))
+
+    def evaluate(x):
+        value, gradient = derivative(x)
+        total = sum_over_ranks(domain, gradient.replicated)
+        return Evaluation({"J": value}, Control(gradient.distributed, total))
+
+    return evaluate, split(domain, (parameters, state)), jax.jit(lambda x: {"J": share(x)})
+
+
+def test_the_gradient_of_every_model_passes_the_taylor_test(case):
+    evaluate, point, shares = objective(case)
+    space = ControlSpace(case[0].domain)
+    direction = random_like(space.domain, point, seed=1)
+    test = taylor_test(evaluate, point, direction, space, shares=shares)
+    assert test.passed, test
+    assert test.order == pytest.approx(2.0, abs=0.05)
+    assert "order" in str(test) and "passed" in str(test)
+
+
+@pytest.mark.parametrize("error", [1e-2, 1e-4])
+def test_a_gradient_that_is_slightly_wrong_fails_the_taylor_test(case, error):
+    evaluate, point, _ = objective(case)
+    space = ControlSpace(case[0].domain)
+
+    def wrong(x):
+        right = evaluate(x)
+        gradient = jax.tree.map(lambda g: (1 + error) * g, right.gradient)
+        return Evaluation(right.shares, gradient)
+
+    test = taylor_test(wrong, point, random_like(space.domain, point, seed=1), space)
+    assert not test.passed, test
+    assert test.order == pytest.approx(1.0, abs=0.05)
+    assert "FAILED" in str(test)
+
+
+def test_the_taylor_test_shows_steps_at_which_the_cost_is_not_finite(case):
+    evaluate, point, shares = objective(case)
+    space = ControlSpace(case[0].domain)
+    direction = random_like(space.domain, point, seed=1)
+    test = taylor_test(
+        evaluate, point, direction, space, shares=shares, steps=(1e200, 1e-3, 1e-4, 1e-5)
+    )
+    assert not np.isfinite(test.remainders[0]) and test.passed
+
+
+def test_a_linear_cost_passes_the_taylor_test_at_round_off():
+    model = Lorenz96.create(8, comm=SerialCommunicator())
+    space = ControlSpace(model.domain)
+    weights = Control({"x": jnp.arange(8.0)[None]})
+
+    def evaluate(x):
+        return Evaluation({"J": 1.0 + space.share(weights, x)}, weights)
+
+    point = Control({"x": jnp.ones((1, 8))})
+    test = taylor_test(evaluate, point, random_like(model.domain, point, 0), space)
+    assert test.passed and test.order is None
+
+
+@pytest.mark.parametrize("steps", [1, 10])
+def test_every_model_passes_the_dot_product_test(case, steps):
+    test = model_dot_product_test(*case, steps=steps)
+    assert test.passed, test
+    assert test.difference < 1e-13
+    assert "passed" in str(test)
+
+
+def linear(forward, transpose):
+    """A linear function with a transpose of its own, right or wrong."""
+    return lambda c: Control(
+        {
+            "x": linear_call(
+                lambda _, x: forward(x), lambda _, y: transpose(y), (), c.distributed["x"]
+            )
+        }
+    )
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_wrong_transpose_fails_the_dot_product_test(way):
+    domain = Lorenz96.create(8, comm=SerialCommunicator()).domain
+    function = linear(lambda x: jnp.roll(x, 1, axis=1), lambda y: jnp.roll(y, way, axis=1))
+    test = dot_product_test("shift", function, Control({"x": jnp.ones(domain.shape)}), domain)
+    assert test.passed == (way == -1), test
+    assert ("FAILED" in str(test)) == (way == 1)
+
+
+def test_an_adjoint_that_forgets_a_message_fails_on_ranks(comm):
+    """mpi4jax transposes its global sum to the identity: inner products of local parts alone would
+    not see it."""
+    if comm.size == 1:
+        pytest.skip("one rank sends no message")
+    import mpi4jax
+    from mpi4py import MPI
+
+    domain = TracerModel.create((12, 16), comm=comm).domain
+
+    def test(total):
+        def function(c):
+            x = c.distributed["x"]
+            return Control({"x": jnp.full_like(x, total(jnp.sum(x)))})
+
+        return dot_product_test("total", function, Control({"x": jnp.ones(domain.shape)}), domain)
+
+    right = test(domain.sum)
+    wrong = test(lambda x: mpi4jax.allreduce(x, MPI.SUM, comm=comm.device_mpi))
+    assert right.passed, right
+    assert not wrong.passed, wrong
+
+
+def test_gradients_are_compared_with_the_first():
+    domain = Lorenz96.create(8, comm=SerialCommunicator()).domain
+    one = Control({"x": jnp.ones((1, 8))}, {"a": jnp.ones(())})
+    far = Control({"x": jnp.ones((1, 8)).at[0, 3].set(1.3)}, {"a": jnp.ones(())})
+    comparison = compare_gradients({"one": one, "far": far}, ControlSpace(domain))
+    assert not comparison.passed
+    assert comparison.differences == (0.0, pytest.approx(0.1))
+    assert "far" in str(comparison) and "FAILED" in str(comparison)
+
+
+def test_random_vectors_do_not_depend_on_the_number_of_ranks(comm):
+    def draw(domain):
+        return random_like(
+            domain,
+            Control(
+                {"a": jnp.zeros((3, *domain.shape)), "b": jnp.zeros(domain.shape)}, jnp.zeros(4)
+            ),
+            seed=7,
+        )
+
+    domain = TracerModel.create((12, 16), comm=comm).domain
+    found, alone = draw(domain), draw(Domain.serial((12, 16)))
+    for name in ("a", "b"):
+        whole = domain.gather(found.distributed[name])
+        np.testing.assert_array_equal(whole, alone.distributed[name])
+        assert abs(whole.mean()) < 0.3 and whole.std() == pytest.approx(1.0, abs=0.15)
+    np.testing.assert_array_equal(found.replicated, alone.replicated)
+    assert len(np.unique(alone.distributed["a"])) == 3 * 12 * 16
+
+
+def test_a_tree_that_is_split_is_joined_again():
+    model = TracerModel.create((12, 16), comm=SerialCommunicator())
+    tree = (model.parameters(), model.blob())
+    control = split(model.domain, tree)
+    assert len(jax.tree.leaves(control.distributed)) == 2
+    assert len(jax.tree.leaves(control.replicated)) == 3
+    assert jax.tree.structure(joined(control)) == jax.tree.structure(tree)
