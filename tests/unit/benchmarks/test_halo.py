@@ -1,0 +1,29 @@
+"""The benchmark of halo exchanges runs and says what it measured."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+HALO = Path(__file__).resolve().parents[3] / "tools" / "benchmarks" / "halo.py"
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_it_reports_times_bytes_and_ratios(mpirun, ranks):
+    options = ["--sizes", "800", "1048576", "--repetitions", "1", "--block", "1", "8", "9"]
+    ended = mpirun(ranks, sys.executable, HALO, *options, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert any(line.startswith(f"{ranks} rank") and "float64" in line for line in lines)
+    assert any("mpi4jax" in line and "jax" in line for line in lines)
+    table = [line.split() for line in lines if line.split()[:1] in (["800"], ["1048576"])]
+    assert [len(row) for row in table] == [7, 7]
+    for size, took, rate, bare, ratio, _, _ in (map(float, row) for row in table):
+        assert ratio == pytest.approx(took / bare, abs=0.1 + 0.1 * ratio)
+        assert rate == pytest.approx(2e-3 * size / took, abs=0.01 + 0.1 * rate)
+    assert "largest ratio from 1 MB on" in ended.stdout
+    sent = [line.split()[2] for line in lines if line.split()[:2] == ["5", "3"]]
+    in_x = 2 * 5 * 1 * 3 * 8 * 8  # sides, fields, levels, width, rows, bytes of a number
+    assert sent == [str({1: 0, 2: in_x}[ranks])]

@@ -1,0 +1,207 @@
+"""Time halo exchanges inside compiled programs against the same messages by bare mpi4py.
+
+Start it on any number of ranks (tools/benchmarks/halo does). The ranks form a ring; in one
+exchange each hands one message to either neighbour and gets theirs. Programs of many exchanges
+take turns with as many bare ones, a few times over; a time is the median of the slowest rank's.
+
+Bare messages are timed twice: in memory of ordinary pages, as XLA has it, and in NumPy arrays,
+which Linux backs with huge pages from 4 MB on: MPI then copies faster within a node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import mmap
+import os
+import platform
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import mpi4jax
+import mpi4py
+import numpy as np
+from mpi4py import MPI
+
+from dassim.parallel import Domain, MPICommunicator
+from dassim.parallel.primitives import Neighbours, neighbour_swap
+
+Seconds = float
+Exchange = Callable[[int], None]
+"""Makes so many exchanges, one after the other."""
+
+KILOBYTE = 1024
+SIZES = [size * KILOBYTE for size in (8, 32, 128, 512, 1024, 4096, 16384)]
+LARGE, LIMIT = 1024 * KILOBYTE, 1.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tools/benchmarks/halo", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="bytes of a message")
+    parser.add_argument("--repetitions", type=int, default=7, help="medians are taken over these")
+    parser.add_argument("--block", type=int, nargs=3, default=[30, 128, 128], help="nz ny nx")
+    options = parser.parse_args()
+
+    jax.config.update("jax_enable_x64", True)
+    comm = MPICommunicator()
+    say = print if comm.is_root else lambda *_, **__: None
+    describe(comm, say)
+    messages(comm, options.sizes, options.repetitions, say)
+    blocks(comm, tuple(options.block), options.repetitions, say)
+
+
+def describe(comm: MPICommunicator, say: Callable) -> None:
+    library = " ".join(MPI.Get_library_version().split(",")[0].splitlines()[0].split())
+    ranks = f"{comm.size} rank{'s' * (comm.size > 1)}"
+    say(f"\n{ranks} on {processor()}, {os.cpu_count()} cores, {platform.system()}; float64")
+    say(f"{library}; mpi4py {mpi4py.__version__}, mpi4jax {mpi4jax.__version__}, ", end="")
+    say(f"jax {jax.__version__}, Python {platform.python_version()}\n")
+
+
+def processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Callable) -> None:
+    """The table of the primitive: two messages of each size per exchange and rank."""
+    say("one exchange: a message to, and one from, either neighbour; ratio = dassim / bare")
+    say(f"{'bytes':>10} {'dassim us':>10} {'GB/s':>6} {'bare us':>9} {'ratio':>6}", end="")
+    say(f" {'NumPy us':>9} {'ratio':>6}")
+    largest = 0.0
+    for size in sizes:
+        count = size // 8
+        ways = {
+            "dassim": compiled_swaps(comm, count),
+            "bare": bare_swaps(comm, count, ordinary_pages),
+            "numpy": bare_swaps(comm, count, np.zeros),
+        }
+        exchanges = max(50, min(1000, 2**30 // size))
+        took = medians(comm, ways, exchanges, repetitions)
+        ratio = took["dassim"] / took["bare"]
+        largest = max(largest, ratio if size >= LARGE else 0.0)
+        say(
+            f"{size:>10} {1e6 * took['dassim']:>10.1f} {2e-9 * size / took['dassim']:>6.2f} "
+            f"{1e6 * took['bare']:>9.1f} {ratio:>6.2f} "
+            f"{1e6 * took['numpy']:>9.1f} {took['dassim'] / took['numpy']:>6.2f}"
+        )
+    if largest:
+        say(f"largest ratio from 1 MB on: {largest:.2f}, wanted at most {LIMIT}")
+
+
+def blocks(
+    comm: MPICommunicator, block: tuple[int, int, int], repetitions: int, say: Callable
+) -> None:
+    """The table of Domain.exchange: packing, messages in x and y, unpacking."""
+    nz, ny, nx = block
+    say(f"\nDomain.exchange of fields (nz, ny, nx) = {block} per rank, periodic")
+    say(
+        f"{'fields':>7} {'width':>6} {'bytes sent':>11} {'us':>10} {'messages us':>12} {'share':>6}"
+    )
+    for fields, width in ((1, 1), (5, 1), (5, 3)):
+        domain = ring_of_blocks(comm, ny, nx)
+        sent = [
+            fields * nz * width * points
+            for points, ranks in zip(
+                (ny, nx + 2 * width), domain.decomposition.layout[::-1], strict=True
+            )
+            if ranks > 1
+        ]
+        ways = {"dassim": compiled_exchanges(domain, fields, nz, width)}
+        for axis, count in enumerate(sent):
+            ways[f"bare {axis}"] = bare_swaps(comm, count, ordinary_pages)
+        took = medians(comm, ways, 20, repetitions)
+        bare = sum(took.values()) - took["dassim"]
+        say(
+            f"{fields:>7} {width:>6} {2 * 8 * sum(sent):>11} {1e6 * took['dassim']:>10.1f} "
+            f"{1e6 * bare:>12.1f} {bare / took['dassim']:>6.2f}"
+        )
+
+
+def ring_of_blocks(comm: MPICommunicator, ny: int, nx: int) -> Domain:
+    """Blocks of ``(ny, nx)`` in the layout that dassim chooses, periodic in both directions."""
+    layout = Domain.create((ny * comm.size, nx * comm.size), comm=comm).decomposition.layout
+    shape = ny * layout[0], nx * layout[1]
+    return Domain.create(shape, layout=layout, periodic=(True, True), comm=comm)
+
+
+def medians(
+    comm: MPICommunicator, ways: dict[str, Exchange], exchanges: int, repetitions: int
+) -> dict[str, Seconds]:
+    """Seconds per exchange, of all ways in turns; the first turn of each is not counted."""
+    times: dict[str, list[Seconds]] = {name: [] for name in ways}
+    for turn in range(repetitions + 1):
+        for name, way in ways.items():
+            comm.barrier()
+            start = time.perf_counter()
+            way(exchanges)
+            elapsed = max(comm.allgather(time.perf_counter() - start))
+            if turn > 0:
+                times[name].append(elapsed / exchanges)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def ring(comm: MPICommunicator) -> tuple[int, int]:
+    """The ranks on the low and on the high side."""
+    return (comm.rank - 1) % comm.size, (comm.rank + 1) % comm.size
+
+
+def compiled_swaps(comm: MPICommunicator, count: int) -> Exchange:
+    neighbours = Neighbours(comm, *ring(comm))
+
+    @partial(jax.jit, static_argnums=2)
+    def loop(to_low, to_high, exchanges):
+        def swap(total, _):
+            from_low, from_high = neighbour_swap(to_low, to_high, neighbours)
+            return total + from_low[0] + from_high[-1], None
+
+        return jax.lax.scan(swap, jnp.zeros(()), None, length=exchanges)[0]
+
+    strip = jnp.arange(float(count))
+    return lambda exchanges: loop(strip, strip + 1, exchanges).block_until_ready()
+
+
+def bare_swaps(
+    comm: MPICommunicator, count: int, allocate: Callable[[int], np.ndarray]
+) -> Exchange:
+    mpi, (low, high) = comm.mpi, ring(comm)
+    to_low, to_high, from_low, from_high = (allocate(count) for _ in range(4))
+    to_low[:] = to_high[:] = np.arange(float(count))
+
+    def loop(exchanges):
+        for _ in range(exchanges):
+            mpi.Sendrecv(to_high, high, 1, from_low, low, 1)
+            mpi.Sendrecv(to_low, low, 2, from_high, high, 2)
+
+    return loop
+
+
+def ordinary_pages(count: int) -> np.ndarray:
+    """Zeros in private memory for which nobody asked for huge pages."""
+    memory = mmap.mmap(-1, 8 * count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(memory, float)
+
+
+def compiled_exchanges(domain: Domain, fields: int, nz: int, width: int) -> Exchange:
+    owned = [jnp.ones((nz, *domain.shape)) * k for k in range(fields)]
+
+    @partial(jax.jit, static_argnums=1)
+    def loop(owned, exchanges):
+        def exchange(total, _):
+            # The barriers keep packing inside the loop, and the extended fields whole.
+            fields, total = jax.lax.optimization_barrier((owned, total))
+            extended = jax.lax.optimization_barrier(domain.exchange(fields, width))
+            return total + sum(field[0, 0, 0] for field in extended), None
+
+        return jax.lax.scan(exchange, jnp.zeros(()), None, length=exchanges)[0]
+
+    return lambda exchanges: loop(owned, exchanges).block_until_ready()
+
+
+if __name__ == "__main__":
+    main()
