@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "ranks(*sizes): run this test with these numbers of ranks")
-    size: int = config.getoption("--ranks")
+    size = int(config.getoption("--ranks") or 1)
     folder: Path | None = config.getoption("--report-folder")
     if size > 1:
         if folder is None:

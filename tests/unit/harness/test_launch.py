@@ -48,7 +48,9 @@ def test_a_failure_on_any_rank_fails_the_test_and_shows_that_rank():
     found = launch("outcomes.py")
     assert found.returncode == 1
     assert last_line(found.stdout) == "total: 2 passed, 3 failed, 1 skipped"
-    assert "rank 1: failed tests/harness/examples/outcomes.py::test_fails_on_one_rank" in found.stdout
+    assert (
+        "rank 1: failed tests/harness/examples/outcomes.py::test_fails_on_one_rank" in found.stdout
+    )
     assert "only rank 1 sees this" in found.stdout
     assert "rank 0: skipped tests/harness/examples/outcomes.py::test_is_skipped_on" in found.stdout
     assert "OSError: no such file on rank 1" in found.stdout
