@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--sizes", help="numbers of ranks, such as 1,2; default: all asked for")
     options, pytest_arguments = parser.parse_known_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of end(), which ends the ranks
     with tempfile.TemporaryDirectory() as folder:
         outcomes = run_sizes(options.sizes, pytest_arguments, Path(folder))
     passed = outcomes["passed"] + outcomes["xpassed"]

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 HARNESS = Path(__file__).resolve().parents[2] / "harness"
@@ -17,13 +18,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def command(example: str, *arguments: str) -> list[str | Path]:
+    return [sys.executable, HARNESS / "launch.py", HARNESS / "examples" / example, *arguments]
+
+
 def launch(example: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, HARNESS / "launch.py", HARNESS / "examples" / example, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=100,
+    launcher = subprocess.Popen(
+        command(example, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    try:
+        output, _ = launcher.communicate(timeout=100)
+    finally:
+        launcher.terminate()
+    return subprocess.CompletedProcess(launcher.args, launcher.returncode, output)
 
 
 def last_line(output: str) -> str:
@@ -60,8 +67,8 @@ def test_a_failure_on_any_rank_fails_the_test_and_shows_that_rank():
 def test_ranks_that_collect_different_tests_do_not_start():
     found = launch("unlike.py", "--sizes", "2")
     assert found.returncode == 1
-    assert "ranks 0 and 1 differ in ['tests/harness/examples/unlike.py::test_case[1]']" in (
-        found.stdout + found.stderr
+    assert (
+        "ranks 0 and 1 differ in ['tests/harness/examples/unlike.py::test_case[1]']" in found.stdout
     )
 
 
@@ -70,3 +77,20 @@ def test_a_rank_that_dies_fails_the_run():
     assert found.returncode == 1
     assert last_line(found.stdout) == "total: 1 passed, 1 failed, 0 skipped"
     assert "the run broke off with exit code" in found.stdout
+
+
+def test_ending_the_launcher_ends_the_ranks():
+    """As continuous integration does with a job that takes too long."""
+    launcher = subprocess.Popen(
+        command("hang.py", "--sizes", "2"), stdout=subprocess.PIPE, text=True
+    )
+    assert launcher.stdout is not None
+    for line in launcher.stdout:
+        if "collected" in line:
+            break
+    children = psutil.Process(launcher.pid).children(recursive=True)
+    assert len(children) >= 3  # mpiexec and two ranks
+    launcher.terminate()
+    launcher.communicate(timeout=30)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert launcher.returncode == 143
