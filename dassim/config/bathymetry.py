@@ -12,11 +12,13 @@ import numpy as np
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.files import FileVariable, file_variable
 from dassim.config.horizontal import Centres
-from dassim.config.schema.bathymetry import BathymetryFromFile, FlatBottom
+from dassim.config.schema.bathymetry import BathymetryFromFile, FlatBottom, Seamount, Wall
 
 SECTION = ("bathymetry",)
 VARIABLE = (*SECTION, "variable")
 ROWS_AT_ONCE = 256
+ABYSS = 1e9
+"""Depth (m) under all levels."""
 
 
 class Depth(Protocol):
@@ -53,6 +55,44 @@ def _(config: BathymetryFromFile, centres: Centres) -> Depth:
         )
         raise NamelistError([Problem(VARIABLE, message)])
     return DepthFromFile(variable, 1.0 if config.positive == "down" else -1.0)
+
+
+@bottom_depth.register
+def _(config: Seamount, centres: Centres) -> Depth:
+    x0, y0 = config.centre
+
+    def formula(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        r2 = ((x - x0) ** 2 + (y - y0) ** 2) / config.width**2
+        return config.depth - config.height * np.exp(-r2)
+
+    return DepthFromFormula(centres, formula)
+
+
+@bottom_depth.register
+def _(config: Wall, centres: Centres) -> Depth:
+    axis, ends = ("x", config.x) if config.x is not None else ("y", config.y)
+    assert ends is not None, "exactly_one has made sure of it"
+    _require_within(axis, ends, getattr(centres, axis)[...])
+    gap = config.gap or (np.inf, -np.inf)
+
+    def formula(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        across, along = (x, y) if axis == "x" else (y, x)
+        wall = (across > ends[0]) & (across < ends[1])
+        closed = (along < gap[0]) | (along > gap[1])
+        return np.where(wall & closed, 0.0, ABYSS)
+
+    return DepthFromFormula(centres, formula)
+
+
+def _require_within(axis: str, ends: tuple[float, float], positions: np.ndarray) -> None:
+    """Refuse a wall between ``ends`` that holds no cell of the grid."""
+    if not ((positions > ends[0]) & (positions < ends[1])).any():
+        message = mismatch(
+            f"no cell between {axis} = {ends[0]:g} and {ends[1]:g}",
+            f"positions within the grid, {positions.min():g} to {positions.max():g}",
+            "correct the positions or their unit",
+        )
+        raise NamelistError([Problem((*SECTION, axis), message)])
 
 
 @dataclass(frozen=True)

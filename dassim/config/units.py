@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from dassim.config.errors import show
 from dassim.config.explain import refuse
@@ -43,6 +44,11 @@ KINDS = {
     "W m-2": ("a heat flux", "100 W m-2"),
     "m2": ("an area", "1e6 km2"),
     "kg": ("a mass", "1 kg"),
+    "s-2": ("a squared frequency", "1e-5 s-2"),
+    "K-1": ("an expansion coefficient", "2e-4 K-1"),
+    "J kg-1 K-1": ("a specific heat capacity", "3994 J kg-1 K-1"),
+    "K s-1": ("a rate of warming", "1e-6 K s-1"),
+    "K m s-1": ("a temperature flux", "1e-6 K m s-1"),
 }
 """Unit that values are held in: its kind, and an example."""
 
@@ -109,8 +115,25 @@ class Quantity:
         return {**_with_units(handler(schema), _kind(self.unit)[1]), "unit": self.unit}
 
 
+@dataclass(frozen=True)
+class CoordinateQuantity(Quantity):
+    """A position on the grid: metres on a plane, degrees on a sphere; a bare number is either."""
+
+    unit: str = "m"
+
+    @property
+    def expected(self) -> str:
+        return "a length, or on a sphere an angle, such as '4 km' or '30 degrees'"
+
+    def number(self, value: Any, key: str | int | None = None) -> float:
+        with suppress(PydanticCustomError):
+            return Quantity("degrees").number(value, key)
+        return super().number(value, key)
+
+
 Length = Annotated[float, Quantity("m", above=0)]
 Position = Annotated[float, Quantity("m")]
+Coordinate = Annotated[float, CoordinateQuantity()]
 Duration = Annotated[float, Quantity("s", above=0)]
 Speed = Annotated[float, Quantity("m s-1")]
 Longitude = Annotated[float, Quantity("degrees", at_least=-360, at_most=360)]
@@ -126,6 +149,11 @@ Temperature = Annotated[float, Quantity("degC", at_least=-273.15)]
 TemperatureDifference = Annotated[float, Quantity("delta_degC")]
 Density = Annotated[float, Quantity("kg m-3", above=0)]
 HeatFlux = Annotated[float, Quantity("W m-2")]
+HeatCapacity = Annotated[float, Quantity("J kg-1 K-1", above=0)]
+ThermalExpansion = Annotated[float, Quantity("K-1")]
+TemperatureFlux = Annotated[float, Quantity("K m s-1")]
+Warming = Annotated[float, Quantity("K s-1")]
+SquaredFrequency = Annotated[float, Quantity("s-2")]
 
 Lengths = Annotated[tuple[float, ...], Quantity("m", above=0)]
 Spacing = Annotated[float | tuple[float, ...], Quantity("m", above=0)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ Model = TypeVar("Model")
 
 class AbstractNamelist(Section, Generic[Model]):
     """Sections that every model has."""
+
+    narrowest_block: ClassVar[int] = 1
+    """Cells that every rank needs along each axis that is divided."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["double_gyre"])]
     """Name of the experiment; output files carry it."""
@@ -45,7 +48,3 @@ class AbstractBasinNamelist(AbstractNamelist[Model], Generic[Model]):
 
 class GridNamelist(AbstractBasinNamelist[Literal["grid"]]):
     """A grid by itself, without a fluid."""
-
-
-Namelist = GridNamelist
-"""Every namelist there is. Of several: ``Annotated[A | B, Field(discriminator="model")]``."""

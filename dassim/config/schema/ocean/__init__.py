@@ -1,0 +1,5 @@
+"""The namelist of the ocean."""
+
+from dassim.config.schema.ocean.namelist import OceanNamelist
+
+__all__ = ["OceanNamelist"]
