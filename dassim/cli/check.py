@@ -10,7 +10,7 @@ import typer
 from dassim.cli.options import NamelistPath, Overrides
 
 if TYPE_CHECKING:
-    from dassim.config import Namelist
+    from dassim.config import Loaded, Namelist
     from dassim.config.estimate import Estimate
 
 
@@ -24,24 +24,33 @@ def command(
 ) -> None:
     """Validate a namelist and the files that it names, and print it with SI values and defaults.
 
-    Its decomposition and the estimated memory and file sizes follow as comments.
+    Its decomposition and the estimated memory and file sizes follow as comments, and what is
+    doubtful about its start. The model is built on the ranks of this command.
     """
+    import jax
+
     from dassim.cli.ranks import agreed
     from dassim.config import Namelist, load
+    from dassim.config.experiment import doubts
     from dassim.config.text import as_yaml
     from dassim.parallel import world
 
+    jax.config.update("jax_enable_x64", True)
     comm = world()
 
-    def examine() -> str:
+    def examine() -> tuple[Loaded[Namelist], list[str]]:
         loaded = load(namelist, Namelist, overrides=overrides or ())
         with loaded.located():
-            lines = list(report(loaded.namelist, ranks or comm.size))
-        return "\n".join([as_yaml(loaded.namelist), *(f"# {line}".rstrip() for line in lines)])
+            return loaded, list(report(loaded.namelist, ranks or comm.size))
 
-    text = agreed(comm, examine)
+    def build() -> list[str]:
+        with loaded.located():
+            return [f"warning: {doubt}" for doubt in doubts(loaded.namelist, comm)]
+
+    loaded, lines = agreed(comm, examine)
+    lines += agreed(comm, build)
     if comm.is_root:
-        _print(text)
+        _print("\n".join([as_yaml(loaded.namelist), *(f"# {line}".rstrip() for line in lines)]))
 
 
 def report(namelist: Namelist, ranks: int) -> Iterator[str]:

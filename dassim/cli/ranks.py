@@ -20,7 +20,8 @@ def agreed(comm: AbstractCommunicator, prepare: Callable[[], T]) -> T:
     """``prepare()`` on every rank, provided that it accepts the namelist on all.
 
     Otherwise the problems that the first refusing rank has are printed once and all ranks exit.
-    ``prepare`` sends no messages: a rank may leave it early. Any other error of a rank ends all.
+    A rank that refuses in the middle of ``prepare`` must not leave others in a message: it sends
+    none, or all refuse at the same place. Any other error of a rank ends all.
     """
     from dassim.config import NamelistError
     from dassim.parallel import abort_on_error

@@ -33,16 +33,14 @@ def build_grid(namelist: AbstractBasinNamelist, domain: Domain) -> Grid:
         return assemble(horizontal, column, depth)
 
 
-def build_domain(
-    namelist: AbstractNamelist, comm: AbstractCommunicator | None = None, minimum: int = 1
-) -> Domain:
+def build_domain(namelist: AbstractNamelist, comm: AbstractCommunicator | None = None) -> Domain:
     """The grid's division over the ranks of ``comm`` (default: all of this run), seen from this
-    rank; no block is narrower than ``minimum`` points."""
+    rank."""
     comm = world() if comm is None else comm
-    return Domain(comm, build_decomposition(namelist, comm.size, minimum))
+    return Domain(comm, build_decomposition(namelist, comm.size))
 
 
-def build_decomposition(namelist: AbstractNamelist, size: int, minimum: int = 1) -> Decomposition:
+def build_decomposition(namelist: AbstractNamelist, size: int) -> Decomposition:
     """The grid's division over ``size`` ranks, as the ``decomposition`` section says."""
     layout = namelist.decomposition.layout
     with _blamed_on("decomposition", "layout"):
@@ -51,7 +49,7 @@ def build_decomposition(namelist: AbstractNamelist, size: int, minimum: int = 1)
             size,
             layout=None if layout == "auto" else layout,
             periodic=("y" in namelist.grid.periodic, "x" in namelist.grid.periodic),
-            minimum=minimum,
+            minimum=namelist.narrowest_block,
         )
 
 

@@ -58,6 +58,18 @@ class NamelistError(ValueError):
         return type(self), (self.problems,)
 
 
+class NamelistWarning(UserWarning):
+    """A problem that a run may live with."""
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        super().__init__(str(problem))
+
+
+class TimeStepWarning(NamelistWarning):
+    """A time step beyond a limit of stability."""
+
+
 def mismatch(found: str, expected: str, remedy: str) -> str:
     """The one form of every message."""
     return f"found {found}; expected {expected}; {remedy}"

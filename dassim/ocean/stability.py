@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from dassim.dynamics.continuity import vertical_transport, volume_transports
-from dassim.grid import Field, apply
+from dassim.grid import Field, apply, maximum
 from dassim.grid.operators import avg_x_f2c, avg_y_f2c, avg_z_f2c, masked, sum_z
 from dassim.ocean.model import OceanModel
 from dassim.ocean.parameters import OceanParameters
@@ -41,9 +42,12 @@ class Limit:
 
 
 def stability_limits(
-    model: OceanModel, parameters: OceanParameters, state: OceanState
+    model: OceanModel, parameters: OceanParameters, state: OceanState, speed: float = 0.0
 ) -> list[Limit]:
     """All terms that bound the time step, each with its worst cell over all ranks.
+
+    Where the flow of ``state`` is slower than ``speed`` (m/s), as in a start from rest, advection
+    is that of such a flow in the worst direction.
 
     Explicit terms only: vertical mixing and drag are implicit, and the external mode takes as
     many substeps as it needs. With ``k = 2 sqrt(1/dx^2 + 1/dy^2)``, the largest wavenumber::
@@ -53,6 +57,15 @@ def stability_limits(
         internal waves   dt c k,     c = sum(N dz) / pi, the first baroclinic mode
         friction     dt (nu k^2 + nu_4 k^4),   diffusion likewise
     """
+    rates = _rates(model, parameters, state, speed)
+    return [_limit(model, term, rate, limit) for term, rate, limit in rates]
+
+
+@eqx.filter_jit
+def _rates(
+    model: OceanModel, parameters: OceanParameters, state: OceanState, speed: float
+) -> list[tuple[str, Field, float]]:
+    """Terms, their rates (1/s) at cells, and the largest stable ``dt`` times rate."""
     here, grid, stepper = model.view(parameters, state), model.grid, model.stepper
     wavenumber2 = 4.0 * (grid.dx.c**-2.0 + grid.dy.c**-2.0)
     transports = volume_transports(grid, here.u, here.v, here.thickness)
@@ -62,6 +75,7 @@ def stability_limits(
         + avg_y_f2c(abs(here.v)) / grid.dy.c
         + avg_z_f2c(abs(upward)) / (grid.area.c * here.thickness.c)
     )
+    courant = maximum(courant, 0.5 * speed * apply(jnp.sqrt, wavenumber2))
     frequency = apply(lambda n2: jnp.sqrt(jnp.maximum(n2, 0.0)), here.stratification)
     interior_dz = Field(grid.levels.dz.f.data[1:-1], (*here.stratification.spans[:1], None, None))
     mode_speed = sum_z(frequency * interior_dz) / np.pi
@@ -86,7 +100,7 @@ def stability_limits(
             scaled = _scaled(coefficient, grid.area.c, term.scale_length, 2 * power - 1)
             label = kind if name == kind else f"biharmonic {kind}"
             rates.append((label, wavenumber2**power * scaled, stepper.decay_limit))
-    return [_limit(model, term, rate, limit) for term, rate, limit in rates]
+    return rates
 
 
 def _scaled(coefficient: Any, area: Field, scale_length: float | None, power: int) -> Any:

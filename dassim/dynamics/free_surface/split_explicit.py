@@ -113,10 +113,12 @@ class SplitExplicit(AbstractFreeSurface):
     def _per_exchange(self, domain: Domain, weights: SubstepWeights) -> int:
         """Substeps between two exchanges, such that all stretches are of nearly equal length."""
         count = len(weights.end)
-        if domain.decomposition.size == 1:
+        divided = zip(domain.global_shape, domain.decomposition.layout, strict=True)
+        blocks = [n // p for n, p in divided if p > 1]
+        if not blocks:
             return count
         asked = self.substeps_per_exchange
-        stretches = math.ceil(count / (8 if asked is None else asked))
+        stretches = math.ceil(count / (min(8, *blocks) if asked is None else asked))
         return math.ceil(count / stretches)
 
 

@@ -1,0 +1,78 @@
+"""What a namelist describes, ready to run."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+from dassim.config.errors import (
+    NamelistError,
+    NamelistWarning,
+    Problem,
+    TimeStepWarning,
+    mismatch,
+)
+from dassim.config.schema import GridNamelist, OceanNamelist
+from dassim.config.schema.run import Time
+from dassim.parallel import AbstractCommunicator
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A model on this rank, its parameters, and its state at the start.
+
+    ``model.step(parameters, state)`` is the state one time step later; ``time`` says how often.
+    """
+
+    name: str
+    model: Any
+    parameters: Any
+    state: Any
+    time: Time
+
+
+@singledispatch
+def build_experiment(namelist: Any, comm: AbstractCommunicator | None = None) -> Experiment:
+    """This rank's part of the experiment that ``namelist`` describes; ``comm``: all ranks that
+    take part, by default those of this run. All ranks call this together.
+
+    Warns (NamelistWarning) of what is doubtful. A new model registers its builder here.
+    """
+    raise TypeError(f"found {type(namelist)}; expected a namelist whose builder is registered")
+
+
+@build_experiment.register
+def _(namelist: GridNamelist, comm: AbstractCommunicator | None = None) -> Experiment:
+    message = mismatch("a grid by itself", "a model to run, such as ocean", "choose a model")
+    raise NamelistError([Problem(("model",), message)])
+
+
+@build_experiment.register
+def _(namelist: OceanNamelist, comm: AbstractCommunicator | None = None) -> Experiment:
+    from dassim.config.ocean import build_ocean  # no other model has to load for it
+
+    return build_ocean(namelist, comm)
+
+
+@singledispatch
+def doubts(namelist: Any, comm: AbstractCommunicator | None = None) -> list[Problem]:
+    """What is doubtful about the start of the experiment, on rank 0, found by building it.
+
+    Raises NamelistError for what cannot run, and on rank 0 for a time step beyond a limit. All
+    ranks call this together.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NamelistWarning)
+        build_experiment(namelist, comm)
+    found = [w.message for w in caught if isinstance(w.message, NamelistWarning)]
+    too_long = [doubt.problem for doubt in found if isinstance(doubt, TimeStepWarning)]
+    if too_long:
+        raise NamelistError(too_long)
+    return [doubt.problem for doubt in found]
+
+
+@doubts.register
+def _(namelist: GridNamelist, comm: AbstractCommunicator | None = None) -> list[Problem]:
+    return []

@@ -1,0 +1,100 @@
+"""From the ``forcing`` section to surface forcing, sponges and body forces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.config.errors import KeyPath
+from dassim.config.gridded import read_records
+from dassim.config.ocean.variables import entries, points_of
+from dassim.config.points import Basin, Points
+from dassim.config.profiles import values
+from dassim.config.schema.ocean import forcing as schema
+from dassim.config.schema.profiles import SeriesFromFile
+from dassim.config.schema.run import Time
+from dassim.config.times import record_times
+from dassim.grid import Location
+from dassim.ocean import (
+    AbstractSource,
+    BodyForce,
+    Restoring,
+    Sponge,
+    SurfaceForcing,
+    TimeSeries,
+)
+
+SECTION = ("forcing",)
+FLUXES: Mapping[str, Location] = {"stress_x": "u", "stress_y": "v", "heat": "c", "freshwater": "c"}
+"""Where each surface flux lies."""
+
+
+def surface_forcing(forcing: schema.Forcing, basin: Basin, run: Time) -> SurfaceForcing:
+    """What acts on the surface."""
+    cells = basin.points("c", surface=True)
+    fluxes = {
+        name: surface_field(profile, basin.points(location, surface=True), (*SECTION, name), run)
+        for name, location in FLUXES.items()
+        if (profile := getattr(forcing, name)) is not None
+    }
+    restoring = {
+        name: Restoring(surface_field(entry.target, cells, (*key, "target"), run), entry.timescale)
+        for name, entry, key in entries(forcing.restoring, (*SECTION, "restoring"))
+    }
+    tracer_fluxes = {
+        name: surface_field(profile, cells, key, run)
+        for name, profile, key in entries(forcing.fluxes, (*SECTION, "fluxes"))
+    }
+    return SurfaceForcing(**fluxes, restoring=restoring, tracer_fluxes=tracer_fluxes)
+
+
+def surface_field(profile: Any, at: Points, key: KeyPath, run: Time) -> Any:
+    """The profile at ``at``, ``(ny, nx)``; a series where a file holds several records in time."""
+    if isinstance(profile, SeriesFromFile):
+        records, dimension = read_records(profile, at, key)
+        if dimension is not None and len(records) > 1:
+            times = record_times(profile, dimension, len(records), run, key)
+            return TimeSeries(jnp.asarray(records[:, 0]), jnp.asarray(times), profile.period)
+    return jnp.asarray(np.where(at.wet, values(profile, at, key), 0.0)[0])
+
+
+def sources(
+    forcing: schema.Forcing, initial: Mapping[str, np.ndarray], basin: Basin
+) -> tuple[AbstractSource, ...]:
+    """Sponges and body forces. ``initial``: the fields at the start, without noise."""
+    return (*_sponges(forcing.sponges, initial, basin), *_body_forces(forcing.body_forces, basin))
+
+
+def _sponges(
+    sponges: schema.Sponges, initial: Mapping[str, np.ndarray], basin: Basin
+) -> Iterator[AbstractSource]:
+    for name, sections, key in entries(sponges, (*SECTION, "sponges")):
+        at = points_of(basin, name)
+        for index, sponge in enumerate(sections):
+            target = initial.get(name, np.zeros((1, 1, 1)))
+            if sponge.target is not None:
+                target = values(sponge.target, at, (*key, index, "target"))
+            rate = sponge_strength(sponge, at, (*key, index)) / sponge.timescale
+            yield Sponge(name, jnp.asarray(target), jnp.asarray(rate))
+
+
+def sponge_strength(sponge: schema.Sponge, at: Points, key: KeyPath) -> np.ndarray:
+    """From 0 outside of all ramps to 1 at the end of any; 1 everywhere without ramps."""
+    strengths = [
+        _ramp(getattr(sponge, axis), at.position(axis, key))
+        for axis in ("x", "y", "z")
+        if getattr(sponge, axis) is not None
+    ]
+    return np.max(np.broadcast_arrays(*strengths), axis=0) if strengths else np.ones((1, 1, 1))
+
+
+def _ramp(ends: tuple[float, float], position: np.ndarray) -> np.ndarray:
+    return np.clip((position - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
+
+
+def _body_forces(forces: schema.BodyForces, basin: Basin) -> Iterator[AbstractSource]:
+    for name, profile, key in entries(forces, (*SECTION, "body_forces")):
+        yield BodyForce(name, jnp.asarray(values(profile, points_of(basin, name), key)))
