@@ -54,8 +54,8 @@ class AbstractSpace(abc.ABC):
 
     def shares(self, left: Sequence[Any], right: Sequence[Any]) -> np.ndarray:
         """This rank's shares of :meth:`products`."""
-        rows = [_row(self, item, tuple(right)) for item in left]
-        return np.array([np.asarray(row) for row in rows], float).reshape(len(left), len(right))
+        columns = [_column(self, tuple(left), item) for item in right]
+        return np.array([np.asarray(column) for column in columns], float).T
 
     def dot(self, a: Any, b: Any) -> float:
         return float(self.products([a], [b])[0, 0])
@@ -119,5 +119,5 @@ def combination(coefficients: Sequence[float], trees: Sequence[Tree]) -> Tree:
 
 
 @partial(jax.jit, static_argnums=0)
-def _row(space: AbstractSpace, item: Any, right: tuple[Any, ...]) -> jax.Array:
-    return jnp.stack([space.share(item, other) for other in right])
+def _column(space: AbstractSpace, left: tuple[Any, ...], right: Any) -> jax.Array:
+    return jnp.stack([space.share(item, right) for item in left])

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from dassim.assimilation.control import Control, ControlSpace, sum_over_ranks
+from dassim.assimilation.incremental import incremental
 from dassim.assimilation.lbfgs import LBFGS, Evaluation, State, Stop
 from dassim.assimilation.minimise import Criteria, minimise
-from dassim.parallel import Domain, world
+from dassim.parallel import Domain, SerialCommunicator, world
 from tests.models.objectives import PAIRS, rosenbrock, rosenbrock_start
+from tests.models.twin import LorenzTwin
 
 TIGHT = Criteria(gradient_reduction=1e-10)
 
@@ -117,3 +119,68 @@ def test_one_rank_that_blows_up_makes_all_step_back(comm):
     result = minimise(fragile, rosenbrock_start(domain), method, TIGHT)
     assert result.converged
     assert len(set(comm.allgather(result.state.evaluations))) == 1
+
+
+# -- 4D-Var ---------------------------------------------------------------------------------------
+
+
+def recover(twin, **criteria):
+    objective = twin.objective()
+    method = LBFGS(objective.space, pairs=20)
+    result = minimise(objective, objective.transform.zero(), method, Criteria(**criteria))
+    return objective, result
+
+
+def error(twin, objective, control) -> float:
+    """Largest error of the recovered start, over all ranks."""
+    x = objective.transform.physical(control).state.x
+    return float(twin.model.domain.max(jnp.abs(x - twin.truth.x).max()))
+
+
+def test_lorenz_96_is_recovered_from_perfect_observations(comm):
+    twin = LorenzTwin(comm)
+    objective, result = recover(twin, gradient_reduction=1e-12, iterations=200)
+    assert result.converged
+    assert error(twin, objective, objective.transform.zero()) > 1.0
+    assert error(twin, objective, result.point) < 1e-8
+
+
+def test_incremental_4d_var_recovers_lorenz_96(comm):
+    twin = LorenzTwin(comm)
+    objective = twin.objective()
+    result = incremental(
+        objective,
+        objective.transform.zero(),
+        outer=8,
+        tolerance=1e-10,
+        gradient_reduction=1e-10,
+    )
+    assert result.stop.converged
+    assert error(twin, objective, result.control) < 1e-12
+
+
+def test_with_noise_twice_the_least_cost_is_the_number_of_observations(comm):
+    """Four draws of background and observations: chi-squared of 320 each."""
+    costs = []
+    for seed in range(4):
+        _, result = recover(LorenzTwin(comm, deviation=0.5, seed=seed), gradient_reduction=1e-6)
+        assert result.converged
+        costs.append(2 * result.state.history[-1].value / 320)
+    assert np.mean(costs) == pytest.approx(1.0, abs=3 * np.sqrt(2 / (4 * 320)))
+    assert costs == pytest.approx(np.ones(4), abs=3 * np.sqrt(2 / 320))
+
+
+def test_cost_and_gradient_do_not_depend_on_the_number_of_ranks(comm):
+    """At the first guess to 1e-12, the cost after five iterations to 1e-8."""
+    twin, alone = (LorenzTwin(c, deviation=0.5) for c in (comm, SerialCommunicator()))
+    (objective, result), (serial, expected) = (
+        recover(t, gradient_reduction=0.0, iterations=5) for t in (twin, alone)
+    )
+    first, last = result.state.history[0], result.state.history[5]
+    assert first.value == pytest.approx(expected.state.history[0].value, rel=1e-12)
+    assert last.value == pytest.approx(expected.state.history[5].value, rel=1e-8)
+    gradient = objective(objective.transform.zero()).gradient.distributed["state.x"]
+    whole = serial(serial.transform.zero()).gradient.distributed["state.x"]
+    np.testing.assert_allclose(
+        twin.model.domain.gather(gradient), whole, rtol=0, atol=1e-12 * np.abs(whole).max()
+    )
