@@ -13,6 +13,7 @@ from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.files import FileVariable, file_variable
 from dassim.config.horizontal import Centres
 from dassim.config.schema.bathymetry import BathymetryFromFile, FlatBottom, Seamount, Wall
+from dassim.parallel import Domain
 
 SECTION = ("bathymetry",)
 VARIABLE = (*SECTION, "variable")
@@ -126,21 +127,29 @@ class DepthFromFormula:
         return self.formula(*self.centres.at(index))
 
 
-def check_depth(depth: Depth) -> None:
-    """Read all of ``depth`` in bands of rows; refuse what is not a depth, and a basin of land."""
-    wet = False
-    for first in range(0, depth.shape[0], ROWS_AT_ONCE):
-        band = depth[..., first : first + ROWS_AT_ONCE, :]
-        wrong = ~(band >= 0)
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            message = mismatch(
-                f"{band[row, column]:g} at row {first + row}, column {column}",
-                "metres of depth, 0 on land",
-                "correct the file, or write positive: up if it holds heights",
-            )
-            raise NamelistError([Problem(SECTION, message)])
+def check_depth(depth: Depth, centres: Centres, domain: Domain) -> None:
+    """Refuse what is not a depth, and a basin of land. Every rank reads its own part, in bands of
+    rows; all refuse alike."""
+    wet, point = False, None
+    rows, columns = domain.block.y, domain.block.x
+    for first in range(rows.start, rows.stop, ROWS_AT_ONCE):
+        band = depth[
+            ...,
+            first : min(first + ROWS_AT_ONCE, rows.stop),
+            columns.start : columns.stop,
+        ]
         wet |= bool((band > 0).any())
-    if not wet:
+        if not (band >= 0).all():
+            j, i = np.argwhere(~(band >= 0))[0]
+            name = centres.name(first + int(j), columns.start + int(i))
+            point = f"{band[j, i]:g} m at {name}"
+            break
+    parts = domain.comm.allgather((point, wet))
+    point = next((point for point, _ in parts if point), None)
+    if point:
+        remedy = "correct the file, or write positive: up if it holds heights"
+        message = mismatch(point, "metres of depth, 0 on land", remedy)
+        raise NamelistError([Problem(SECTION, message)])
+    if not any(wet for _, wet in parts):
         message = mismatch("no point below the sea", "an ocean", "correct positive: up or down")
         raise NamelistError([Problem(SECTION, message)])

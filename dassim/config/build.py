@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import jax
 
-from dassim.config.bathymetry import bottom_depth
+from dassim.config.bathymetry import bottom_depth, check_depth
 from dassim.config.errors import NamelistError, Problem
 from dassim.config.horizontal import build_horizontal, cell_centres
 from dassim.config.schema.namelist import AbstractBasinNamelist, AbstractNamelist
@@ -29,7 +29,10 @@ def build_grid(namelist: AbstractBasinNamelist, domain: Domain) -> Grid:
     with _blamed_on("vertical"):
         column = levels(level_thickness(namelist.vertical), namelist.precision)
     with _blamed_on("bathymetry"):
-        depth = bottom_depth(namelist.bathymetry, cell_centres(namelist.grid))
+        centres = cell_centres(namelist.grid)
+        depth = bottom_depth(namelist.bathymetry, centres)
+        if depth is not None:
+            check_depth(depth, centres, domain)
         return assemble(horizontal, column, depth)
 
 

@@ -151,7 +151,8 @@ def _follow(root: JSON, location: tuple[str | int, ...]) -> tuple[KeyPath, JSON,
 
 def _child(node: JSON, step: str | int) -> JSON:
     if isinstance(step, str):
-        return node.get("properties", {}).get(step, {})
+        free = node.get("additionalProperties")
+        return node.get("properties", {}).get(step) or (free if isinstance(free, dict) else {})
     items = node.get("prefixItems", [])
     return items[step] if step < len(items) else node.get("items", {})
 

@@ -65,7 +65,7 @@ def read_records(profile: FromFile, at: Points, key: KeyPath) -> Records:
 def _missing(values: np.ndarray, at: Points) -> np.ndarray:
     """Wet points ``(nz, ny, nx)`` without a value in some record."""
     missing = np.isnan(values) & at.wet
-    return missing.any(axis=tuple(range(missing.ndim - 3)))
+    return np.asarray(missing.any(axis=tuple(range(missing.ndim - 3))))
 
 
 def _record_dimension(variable: FileVariable, at: Points, key: KeyPath) -> str | None:

@@ -11,12 +11,26 @@ from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.files import FileVariable, file_variable, variable_names
 from dassim.config.schema.grid import CartesianGrid, GridFromFile, LatLonGrid
 from dassim.grid import HorizontalGrid, cartesian, latlon, orthogonal
+from dassim.grid.horizontal import Geometry
 from dassim.parallel import Domain
 
 FILE = ("grid", "file")
 POINTS = ("c", "u", "v", "q")
 UNITS = {"dx": "m", "dy": "m", "coriolis": "s-1", "area": "m2", "x": None, "y": None}
 REQUIRED = ("dx", "dy", "coriolis")
+
+
+COORDINATES: dict[Geometry, str] = {
+    "cartesian": "x = {x:g} m, y = {y:g} m",
+    "spherical": "longitude {x:g}, latitude {y:g}",
+    "orthogonal": "x = {x:g}, y = {y:g}",
+}
+"""How people name a point of each geometry."""
+
+
+def at_point(row: int, column: int, x: float, y: float, geometry: Geometry) -> str:
+    """A point in the words of every message: global indices from 0, and coordinates."""
+    return f"row {row}, column {column} ({COORDINATES[geometry].format(x=x, y=y)})"
 
 
 class Centres(NamedTuple):
@@ -28,6 +42,7 @@ class Centres(NamedTuple):
 
     y: Any
     x: Any
+    geometry: Geometry = "cartesian"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -43,12 +58,19 @@ class Centres(NamedTuple):
 
         return part(self.x), part(self.y)
 
+    def name(self, row: int, column: int) -> str:
+        """The cell in words."""
+        cell = slice(row, row + 1), slice(column, column + 1)
+        x, y = (position.item() for position in self.at(cell))
+        return at_point(row, column, x, y, self.geometry)
+
 
 @singledispatch
 def cell_centres(config: Any) -> Centres:
     """Positions of all cells of the grid ``config``."""
     y, x = (0.5 * (faces[:-1] + faces[1:]) for faces in config.faces)
-    return Centres(y[:, None], x[None, :])
+    geometry = "spherical" if isinstance(config, LatLonGrid) else "cartesian"
+    return Centres(y[:, None], x[None, :], geometry)
 
 
 @cell_centres.register
@@ -56,8 +78,8 @@ def _(config: GridFromFile) -> Centres:
     metrics = metric_variables(config)
     ny, nx = metrics["dx_c"].shape
     if "x_c" in metrics and "y_c" in metrics:
-        return Centres(metrics["y_c"], metrics["x_c"])
-    return Centres(np.arange(float(ny))[:, None], np.arange(float(nx))[None, :])
+        return Centres(metrics["y_c"], metrics["x_c"], "orthogonal")
+    return Centres(np.arange(float(ny))[:, None], np.arange(float(nx))[None, :], "orthogonal")
 
 
 @singledispatch

@@ -14,7 +14,7 @@ from dassim.config.errors import NamelistError, Problem
 from dassim.config.horizontal import cell_centres
 from dassim.config.schema.namelist import AbstractBasinNamelist
 from dassim.config.vertical import level_thickness
-from dassim.parallel import Decomposition
+from dassim.parallel import Decomposition, Domain
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ def plan(namelist: AbstractBasinNamelist, ranks: int) -> Plan:
     with _collected(problems):
         decomposition = build_decomposition(namelist, ranks)
     with _collected(problems):
-        depth = bottom_depth(namelist.bathymetry, cell_centres(namelist.grid))
+        centres = cell_centres(namelist.grid)
+        depth = bottom_depth(namelist.bathymetry, centres)
         if depth is not None:
-            check_depth(depth)
+            check_depth(depth, centres, Domain.serial(centres.shape))
     if problems or decomposition is None:
         raise NamelistError(dict.fromkeys(problems))
     return Plan(thickness, decomposition)

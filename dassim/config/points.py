@@ -9,17 +9,11 @@ from typing import Literal
 import numpy as np
 
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
+from dassim.config.horizontal import at_point
 from dassim.grid import Field, Grid, Location, taps
 from dassim.grid.field import X, Y
 
 Axis = Literal["x", "y", "z"]
-
-COORDINATES = {
-    "cartesian": "x = {x:g} m, y = {y:g} m",
-    "spherical": "longitude {x:g}, latitude {y:g}",
-    "orthogonal": "x = {x:g}, y = {y:g}",
-}
-"""How people name a point of each geometry."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +92,3 @@ def first_point(grid: Grid, found: np.ndarray) -> str | None:
         place = (row, column, words if len(found) == 1 else f"{words}, level {level}")
     places = [place for place in grid.domain.comm.allgather(place) if place]
     return min(places)[-1] if places else None
-
-
-def at_point(row: int, column: int, x: float, y: float, geometry: str) -> str:
-    """A point in the words of every message: global indices from 0, and coordinates."""
-    return f"row {row}, column {column} ({COORDINATES[geometry].format(x=x, y=y)})"

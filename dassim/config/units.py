@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
+from annotated_types import Ge
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -147,6 +148,7 @@ Stress = Annotated[float, Quantity("Pa")]
 Pressure = Annotated[float, Quantity("Pa", above=0)]
 Temperature = Annotated[float, Quantity("degC", at_least=-273.15)]
 TemperatureDifference = Annotated[float, Quantity("delta_degC")]
+Salinity = Annotated[float, Ge(0)]  # g/kg, or on the practical scale
 Density = Annotated[float, Quantity("kg m-3", above=0)]
 HeatFlux = Annotated[float, Quantity("W m-2")]
 HeatCapacity = Annotated[float, Quantity("J kg-1 K-1", above=0)]

@@ -22,12 +22,16 @@ from dassim.config.units import Coordinate, Duration, Length, Quantity
 Value = TypeVar("Value")
 
 
-class AbstractProfile(Section, Generic[Value]):
-    """A field over the grid."""
+class AbstractQuantified(Section, Generic[Value]):
+    """A section whose values are of one quantity."""
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         return f"{cls.__name__}[{_unit(params[0]) or 'number'}]"
+
+
+class AbstractProfile(AbstractQuantified[Value], Generic[Value]):
+    """A field over the grid."""
 
     @property
     def unit(self) -> str | None:

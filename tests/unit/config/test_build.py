@@ -236,8 +236,12 @@ def test_units_of_the_file_are_converted(netcdf, depths):
             "expected shape (8, 12), the (ny, nx) of the grid; correct grid.nx and grid.ny",
         ),
         (np.ones((8, 12)), {"variable": "hh"}, "expected h; did you mean h?"),
-        (np.full((8, 12), -1.0), {}, "bathymetry: found -1 at row 0, column 0; expected metres of"),
-        (np.full((8, 12), np.nan), {}, "bathymetry: found nan at row 0, column 0"),
+        (
+            np.full((8, 12), -1.0),
+            {},
+            "bathymetry: found -1 m at row 0, column 0 (x = 5000 m, y = -35000 m); expected metres",
+        ),
+        (np.full((8, 12), np.nan), {}, "bathymetry: found nan m at row 0, column 0 (x = 5000 m"),
         (np.ones((8, 12)), {"positive": "up"}, "bathymetry: found no point below the sea"),
     ],
 )
@@ -258,8 +262,8 @@ def test_a_file_that_is_no_netcdf(tmp_path):
 def test_later_bands_are_checked_too():
     centres = Centres(np.arange(600.0)[:, None], np.arange(2.0)[None, :])
     deep = DepthFromFormula(centres, lambda x, y: np.where((y == 599) & (x == 1), -5.0, 7.0))
-    with pytest.raises(NamelistError, match="found -5 at row 599, column 1"):
-        check_depth(deep)
+    with pytest.raises(NamelistError, match="found -5 m at row 599, column 1"):
+        check_depth(deep, centres, Domain.serial((600, 2)))
 
 
 def test_a_new_shape_is_a_section_and_a_function():

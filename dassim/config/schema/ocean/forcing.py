@@ -8,14 +8,14 @@ from pydantic import Field, Strict, model_validator
 from typing_extensions import TypeAliasType
 
 from dassim.config.explain import refuse
-from dassim.config.schema.ocean.quantities import Amount, Salinity
-from dassim.config.schema.profiles import SurfaceProfile, VolumeProfile
+from dassim.config.schema.profiles import AbstractQuantified, SurfaceProfile, VolumeProfile
 from dassim.config.schema.section import Section
 from dassim.config.units import (
     Acceleration,
     Coordinate,
     Duration,
     HeatFlux,
+    Salinity,
     Speed,
     Stress,
     Temperature,
@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 Ramp = Annotated[tuple[Coordinate, Coordinate], Strict(False)]
 
 
-class Restoring(Section, Generic[Value]):
+class Restoring(AbstractQuantified[Value], Generic[Value]):
     """Relaxation of the top level."""
 
     target: SurfaceProfile[Value]
@@ -44,7 +44,7 @@ class Restorings(Section):
     """Of temperature."""
     S: Restoring[Salinity] | None = None
     """Of salinity."""
-    tracers: dict[str, Restoring[Amount]] = Field(default_factory=dict)
+    tracers: dict[str, Restoring[float]] = Field(default_factory=dict)
     """Of passive tracers, by name."""
 
 
@@ -59,7 +59,7 @@ class Fluxes(Section):
     """Of passive tracers by name, in their unit times m/s."""
 
 
-class Sponge(Section, Generic[Value]):
+class Sponge(AbstractQuantified[Value], Generic[Value]):
     """Relaxation within a part of the basin, as strong as the strongest of its ramps."""
 
     target: VolumeProfile[Value] | None = None
@@ -99,7 +99,7 @@ class Sponges(Section):
     """Of temperature."""
     S: SpongeList[Salinity] = ()
     """Of salinity."""
-    tracers: dict[str, SpongeList[Amount]] = Field(default_factory=dict)
+    tracers: dict[str, SpongeList[float]] = Field(default_factory=dict)
     """Of passive tracers, by name."""
 
 

@@ -6,10 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dassim.config.schema.ocean.quantities import Amount, Salinity
 from dassim.config.schema.profiles import SurfaceProfile, VolumeProfile
 from dassim.config.schema.section import Section
-from dassim.config.units import Position, Speed, Temperature, TemperatureDifference
+from dassim.config.units import Position, Salinity, Speed, Temperature, TemperatureDifference
 
 
 class Noise(Section):
@@ -30,7 +29,7 @@ class Noise(Section):
     """Of the salinity."""
     eta: Position = 0.0
     """Of the sea level."""
-    tracers: dict[str, Amount] = Field(default_factory=dict)
+    tracers: dict[str, float] = Field(default_factory=dict)
     """Of passive tracers, by name."""
 
 
@@ -47,7 +46,7 @@ class Initial(Section):
     """Velocity along y; 0 when left out."""
     eta: SurfaceProfile[Position] | None = None
     """Height of the sea level over its rest; 0 when left out."""
-    tracers: dict[str, VolumeProfile[Amount]] = Field(default_factory=dict)
+    tracers: dict[str, VolumeProfile[float]] = Field(default_factory=dict)
     """Passive tracers, by name."""
     noise: Noise = Noise()
     """Noise on top."""
