@@ -222,7 +222,7 @@ def test_fields_at_the_wrong_points_are_refused(wrong, arguments):
         fields["diffusivity"] = cells(values)
     else:
         fields[wrong.split()[0]] = faces(kappa)
-    with pytest.raises(StaggeringError, match="implicit_diffusion: found .* expected"):
+    with pytest.raises(StaggeringError, match=r"implicit_diffusion: found .* expected"):
         implicit_diffusion(
             fields["values"], cells(h), fields["diffusivity"], dt, sink=fields["sink"]
         )
@@ -272,7 +272,8 @@ def test_reverse_mode_is_the_transpose_of_forward_mode(arguments):
 
 
 def test_taylor_remainder_is_second_order(arguments):
-    ahead = tuple(0.1 * jnp.abs(a) * d for a, d in zip(arguments, random_directions(arguments, 7)))
+    directions = random_directions(arguments, 7)
+    ahead = tuple(0.1 * jnp.abs(a) * d for a, d in zip(arguments, directions, strict=True))
     value, slope = jax.jvp(cost(diffuse), arguments, ahead)
 
     def remainder(step):
