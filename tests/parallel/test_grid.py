@@ -25,8 +25,6 @@ from dassim.grid.operators import (
 from dassim.parallel import Domain
 from tests.parallel.oracle import assert_same, block_of, gathered
 
-pytestmark = pytest.mark.ranks(1, 2, 3, 4)
-
 NY, NX = 13, 14
 THICKNESS = [10.0, 20.0, 40.0]
 HALO = 3

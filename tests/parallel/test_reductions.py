@@ -11,8 +11,6 @@ import pytest
 from dassim.parallel import Domain
 from tests.parallel.oracle import block_of
 
-pytestmark = pytest.mark.ranks(1, 2, 3, 4)
-
 SHAPE = (7, 9)
 
 
