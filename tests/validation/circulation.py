@@ -29,7 +29,7 @@ WEAK = 1e-4  # factor on the wind that makes advection negligible; answers are s
 
 
 def _gyre(nx: int, ny: int, drag: float, viscosity: float | None, seconds: float):
-    """Maximum of the stream function (Sv) and its distance from the western wall (km); ``ny`` even."""
+    """Maximum of the stream function (Sv), and its distance from the western wall (km)."""
     depth, density = 200.0, 1000.0
     grid = box((1, ny, nx), (depth, LENGTH, LENGTH), periodic=(False, False), f0=5e-5, beta=1e-11)
     x = grid.x.q

@@ -59,7 +59,7 @@ class Case:
 CASES: list[Case] = []
 
 
-def case(name: str, source: str, minutes: float = 0.2):
+def case(name: str, source: str, minutes: float = 0.2) -> Callable:
     """Register a function as a case; those over a minute are left to ``tools/validate``."""
 
     def register(run):
