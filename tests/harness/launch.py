@@ -63,7 +63,7 @@ def run(size: int, arguments: list[str], folder: Path) -> Counter[str]:
     print(f"\n{'=' * 30} on {size} rank{'s' * (size > 1)} {'=' * 30}", flush=True)
     report = folder / str(size)
     report.mkdir()
-    command = [sys.executable, "-m", "pytest", "-p", "tests.harness.ranks"]
+    command = [sys.executable, "-m", "pytest"]
     command += ["--config-file", "pyproject.toml", "--rootdir", str(PROJECT)]
     command += ["--ranks", str(size), "--report-folder", str(report), *arguments]
     if size > 1:
