@@ -130,7 +130,7 @@ def blocks(n: int) -> tuple[int, int, int]:
     compiled once only.
 
     >>> blocks(24), blocks(100), blocks(31)
-    ((4, 6, 0), (10, 10, 0), (6, 5, 1))
+    ((6, 4, 0), (10, 10, 0), (6, 5, 1))
     """
     root = math.isqrt(n)
     for length in range(root, 2 * root + 1):
