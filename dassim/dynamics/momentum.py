@@ -47,11 +47,7 @@ def relative_vorticity(grid: Grid, u: Field, v: Field) -> Field:
 
 def kinetic_energy(grid: Grid, u: Field, v: Field) -> Field:
     """``K = (u^2 + v^2) / 2`` (m2/s2) at cells, face values weighted by area."""
-    return (
-        0.5
-        * (avg_x_f2c(u * u * grid.area.u) + avg_y_f2c(v * v * grid.area.v))
-        / grid.area.c
-    )
+    return 0.5 * (avg_x_f2c(u * u * grid.area.u) + avg_y_f2c(v * v * grid.area.v)) / grid.area.c
 
 
 def vorticity_flux(
