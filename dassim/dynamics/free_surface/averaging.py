@@ -41,8 +41,6 @@ def averaging_filter(substeps: int, slope: float = LEAST_DISPERSION) -> Averagin
     >>> len(weights.primary), float(weights.secondary.sum().round(14))
     (28, 1.0)
     """
-    if substeps < 1:
-        raise ValueError(f"found {substeps} substeps of the free surface; expected at least 1")
 
     def off_centre(scale):
         return _mean_time(_shape(substeps, scale, slope)) - substeps

@@ -49,7 +49,7 @@ class ImplicitFreeSurface(AbstractFreeSurface):
     linear: bool = eqx.field(static=True, default=False)
     tolerance: float = eqx.field(static=True, default=1e-12)
     max_iterations: int = eqx.field(static=True, default=1000)
-    degree: int = eqx.field(static=True, default=3)
+    degree: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
         if not 0.5 <= self.theta <= 1:

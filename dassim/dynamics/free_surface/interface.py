@@ -110,7 +110,7 @@ class Columns(eqx.Module):
             v,
             slow_u - gravity * slope_x,
             slow_v - gravity * slope_y,
-            _wet(grid.mask.c, volume_flux),
+            volume_flux,
             _wet(grid.mask.u, depth_u),
             _wet(grid.mask.v, depth_v),
         )

@@ -43,8 +43,8 @@ class SplitExplicit(AbstractFreeSurface):
     ``linear``: the rest depth instead of the depth at the start of the step.
     ``filter_slope``: see :func:`averaging_filter`.
     ``substeps_per_exchange``: substeps between two halo exchanges, whose halo is as many points
-    wide and is computed redundantly; ``None`` chooses by the size of the blocks. The result does
-    not depend on it.
+    wide and is computed redundantly; ``None``: a quarter of the blocks' shortest edge, at most 12.
+    The result does not depend on it.
     """
 
     substeps: int = eqx.field(static=True)
@@ -52,6 +52,12 @@ class SplitExplicit(AbstractFreeSurface):
     linear: bool = eqx.field(static=True, default=False)
     filter_slope: float = eqx.field(static=True, default=LEAST_DISPERSION)
     substeps_per_exchange: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        for name in ("substeps", "substeps_per_exchange"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"found {name} = {value}; expected at least 1")
 
     @classmethod
     def for_grid(
@@ -118,8 +124,9 @@ class SplitExplicit(AbstractFreeSurface):
         if not blocks:
             return count
         asked = self.substeps_per_exchange
-        stretches = math.ceil(count / (min(8, *blocks) if asked is None else asked))
-        return math.ceil(count / stretches)
+        if asked is None:
+            asked = max(1, min(12, min(blocks) // 4))
+        return math.ceil(count / math.ceil(count / asked))
 
 
 def longest_substep(grid: Grid, gravity: float = 9.81) -> float:

@@ -35,6 +35,9 @@ KINDS = {
     "implicit, linear": ImplicitFreeSurface(linear=True),
 }
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+each_nonlinear_kind = pytest.mark.parametrize(
+    "kind", [KINDS["split explicit"], KINDS["implicit"]], ids=["split explicit", "implicit"]
+)
 
 
 class State(NamedTuple):
@@ -137,7 +140,7 @@ def test_the_transport_changes_the_sea_level_and_nothing_else_does(kind):
     assert_close(eta, expected, 1e-14)
 
 
-@pytest.mark.parametrize("kind", [KINDS["split explicit"], KINDS["implicit"]])
+@each_nonlinear_kind
 @pytest.mark.parametrize("periodic", [(False, False), (False, True), (True, False), (True, True)])
 def test_volume_is_conserved(kind, periodic):
     grid = plane(rough_bottom(), periodic)
@@ -202,7 +205,7 @@ def test_a_closed_sphere_conserves_volume(kind):
     area = np.broadcast_to(grid.owned(grid.area.c), (ny, nx))
     added = longest_substep(grid) * 12 * state.volume_flux
     assert abs(np.sum(area * (eta - state.eta - added))) <= 1e-15 * 4000.0 * area.sum()
-    assert np.abs(eta).max() < 3 * np.abs(state.eta).max()
+    assert np.abs(eta).max() < 10.0
     assert np.isfinite(u).all()
     assert np.isfinite(v).all()
 
@@ -233,9 +236,10 @@ def test_what_the_filter_does_to_a_wave(slope, amplitude, phase):
     assert np.abs(np.angle(response) - 1) <= phase
 
 
-def test_no_substeps_are_refused():
-    with pytest.raises(ValueError, match=r"found 0 substeps.* expected at least 1"):
-        averaging_filter(0)
+@pytest.mark.parametrize("name", ["substeps", "substeps_per_exchange"])
+def test_less_than_one_substep_is_refused(name):
+    with pytest.raises(ValueError, match=f"found {name} = 0; expected at least 1"):
+        SplitExplicit(**({"substeps": 10} | {name: 0}))
 
 
 def plain_split_explicit(grid, state: State, substeps: int, dt: float):
@@ -455,7 +459,7 @@ def test_both_kinds_agree_to_the_order_of_the_time_step(one, other, order):
 # -- precision and derivatives --------------------------------------------------------------------
 
 
-@each_kind
+@each_nonlinear_kind
 def test_single_precision_stays_single(kind):
     single, double = (plane(rough_bottom(), dtype=dtype) for dtype in ("float32", "float64"))
     step = advance(kind, single, random_state(single))
