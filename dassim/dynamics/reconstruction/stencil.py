@@ -19,10 +19,10 @@ def reconstruct(
     centres. Along x and y the result is ``2 scheme.reach - 1`` points shorter; along z it has all
     points between two levels (centres give the faces 1..nz-1).
 
-    Where a point beyond the two around the face is dry (``wet``, at the points of ``field``, is
-    False), and beyond top and bottom, stands the nearest value on the face's side of it. The two
-    points around the face are taken as they are: no flux passes a face beside a dry cell, and a
-    velocity at a coast is 0.
+    Beyond the two points around the face, differences to dry points (``wet``, at the points of
+    ``field``, is False), above the top and below the bottom count as 0: as if the nearest wet
+    value stood there. The two points around the face are taken as they are: no flux passes a face
+    beside a dry cell, and a velocity at a coast is 0.
 
     A field constant along ``axis`` is its own reconstruction.
     """
