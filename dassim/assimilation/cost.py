@@ -183,7 +183,7 @@ def _of_control(space, transform, terms, control, gradient):
     """The control terms' shares, and the whole gradient by the control."""
 
     def share(control):
-        parts = _shares(space, terms, control)
+        parts = control_shares(space, terms, control)
         return sum(parts.values(), start=jnp.zeros(())), parts
 
     of_terms, parts = jax.grad(share, has_aux=True)(control)
@@ -195,8 +195,11 @@ def _of_control(space, transform, terms, control, gradient):
 
 @eqx.filter_jit
 def _term_shares(space, terms, control):
-    return _shares(space, terms, control)
+    return control_shares(space, terms, control)
 
 
-def _shares(space: AbstractSpace, terms: tuple[AbstractControlTerm, ...], control: Control):
+def control_shares(
+    space: AbstractSpace, terms: tuple[AbstractControlTerm, ...], control: Control
+) -> Parts:
+    """This rank's shares of the control terms."""
     return {term.name: term.share(space, control) for term in terms}

@@ -1,111 +1,39 @@
 """Incremental 4D-Var: Gauss-Newton steps, each a linear least-squares problem.
 
-Courtier, Thepaut and Hollingsworth (1994), Q. J. R. Meteorol. Soc. 120.
-The product of the Gauss-Newton Hessian ``I + G^T G`` with a vector is the gradient of the quadratic
-cost ``|dv|^2 / 2 + |G dv|^2 / 2`` of the tangent-linear run. The tangent-linear model is a model
-itself: its state is a state and an increment, its step is the derivative of the step. So it runs
-through the same segments, schedules and stores.
+Courtier, Thepaut and Hollingsworth (1994), Q. J. R. Meteorol. Soc. 120. The product of the
+Gauss-Newton Hessian ``I + G^T G`` with a vector is the gradient of the quadratic cost
+``|dv|^2 / 2 + |G dv|^2 / 2`` of the tangent-linear run. The inner problems are solved by Lanczos,
+whose Ritz pairs estimate the errors of the analysis.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.assimilation.control import Control, axpy, combination, sum_over_ranks
-from dassim.assimilation.cost import FourDVar, ObservationCost
+from dassim.assimilation.control import Control, ControlSpace, axpy, combination, sum_over_ranks
+from dassim.assimilation.cost import FourDVar, control_shares
 from dassim.assimilation.lanczos import Krylov, lanczos
 from dassim.assimilation.lbfgs import Stop
 from dassim.assimilation.tables import plain_table
-from dassim.grid.variables import Variable
-from dassim.parallel import Domain
-from dassim.simulation.adjoint import Run, cost_and_gradient
-from dassim.simulation.model import Model
-from dassim.simulation.segments import Parts, RunInputs, Segment
-from dassim.simulation.trees import differentiable
-
-
-class Tangent(NamedTuple):
-    """A tree and an increment of its floating-point arrays, with ``None`` for all others."""
-
-    base: Any
-    increment: Any
-
-
-class TangentModel(eqx.Module):
-    """A model and its tangent-linear; state and parameters are :class:`Tangent`.
-
-    Derivatives are taken by increments only: the base trajectory is constant.
-    """
-
-    model: Model
-
-    @property
-    def domain(self) -> Domain:
-        return self.model.domain
-
-    @property
-    def time_step(self) -> float:
-        return self.model.time_step
-
-    @property
-    def variables(self) -> Mapping[str, Variable]:
-        return self.model.variables
-
-    def step(self, parameters: Tangent, state: Tangent) -> Tangent:
-        return _pushed(self.model.step, parameters, state)
-
-
-class TangentMisfit(eqx.Module):
-    """``|weights^(1/2) d(departures)|^2 / 2`` by kind of observation."""
-
-    misfit: ObservationCost
-
-    def __call__(self, state: Tangent, data: Any) -> Parts:
-        departures, changes = _pushed(lambda state: self.misfit.departures(state, data), state)
-        weights = self.misfit.weights(departures)
-        return {name: 0.5 * jnp.sum(weights[name] * changes[name] ** 2) for name in changes}
-
-
-class TangentApply(eqx.Module):
-    """What a segment's own inputs do to parameters and state, and its derivative."""
-
-    apply: Callable[[Any, Any, Any], tuple[Any, Any]]
-
-    def __call__(
-        self, parameters: Tangent, inputs: Tangent, state: Tangent
-    ) -> tuple[Tangent, Tangent]:
-        base, increment = _pushed(self.apply, parameters, inputs, state)
-        return Tangent(base[0], increment[0]), Tangent(base[1], increment[1])
-
-
-def tangent_run(run: Run) -> Run:
-    """The tangent-linear of ``run``, compared with nothing: its cost is that of increments."""
-    segment, misfit = run.segment, run.segment.misfit
-    if not isinstance(misfit, ObservationCost):
-        raise TypeError(
-            f"found a misfit {misfit}; incremental 4D-Var needs departures: an ObservationCost"
-        )
-    apply = None if segment.apply is None else TangentApply(segment.apply)
-    tangent = Segment(
-        TangentModel(segment.model), TangentMisfit(misfit), apply, segment.rematerialisation
-    )
-    return replace(run, segment=tangent)
+from dassim.assimilation.tangent import increments, tangent_inputs, tangent_run
+from dassim.simulation.adjoint import cost_and_gradient
+from dassim.simulation.trees import differentiable, named_leaves, tree_from_named
 
 
 @dataclass(frozen=True)
 class GaussNewton:
     """The Hessian of ``objective`` at ``control`` without second derivatives of model and H.
 
-    ``I + G^T W G``, symmetric and positive definite; ``W`` is the identity for a quadratic loss.
-    The control terms' part is the identity: one background term is expected, or none.
+    ``I + G^T W G`` with a background term; ``W`` is the identity for a quadratic loss.
     """
 
     objective: FourDVar
@@ -113,150 +41,204 @@ class GaussNewton:
 
     def __call__(self, direction: Control) -> Control:
         objective = self.objective
-        inputs = _tangent_inputs(objective.transform, self.control, direction)
-        run = tangent_run(objective.run)
-        found = cost_and_gradient(run, inputs, objective.schedule, objective.disk)
-        scale = 1.0 if objective.terms else 0.0
+        found = cost_and_gradient(
+            tangent_run(objective.run),
+            _tangent_inputs(objective.transform, self.control, direction),
+            objective.schedule,
+            objective.disk,
+        )
         return _product(
-            objective.space, objective.transform, self.control, direction, found.inputs, scale
+            objective.space,
+            objective.transform,
+            objective.terms,
+            self.control,
+            direction,
+            increments(found.inputs),
         )
 
 
 @dataclass(frozen=True)
 class OuterLoop:
-    """One linearisation: the cost before, inner iterations, their residual, and the step taken."""
+    """One linearisation: cost and gradient there, inner iterations, and the step then taken."""
 
     value: float
     parts: Mapping[str, float]
     gradient_norm: float
     inner_iterations: int = 0
-    residual: float = 0.0
+    residual: float = 1.0
     step: float = 0.0
+
+
+@dataclass(frozen=True)
+class IncrementalState:
+    """Between two iterations: inside the inner problem where there is a ``krylov`` of it, else
+    before the evaluation at ``control``. The last of ``loops`` is the current one."""
+
+    control: Control
+    loops: tuple[OuterLoop, ...] = ()
+    krylov: Krylov | None = None
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """This rank's part as named arrays, for :meth:`from_arrays`."""
+        arrays = named_leaves(self.control, "control")
+        arrays["loops"] = np.array([_numbers(loop) for loop in self.loops]).reshape(-1, 5)
+        for name in self.loops[0].parts if self.loops else ():
+            arrays[f"parts.{name}"] = np.array([loop.parts[name] for loop in self.loops])
+        if self.krylov is not None:
+            arrays |= {f"krylov.{n}": a for n, a in self.krylov.to_arrays().items()}
+        return {name: np.asarray(value) for name, value in arrays.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any], like: Control) -> IncrementalState:
+        parts = {n.removeprefix("parts."): a for n, a in arrays.items() if n.startswith("parts.")}
+        inner = {n.removeprefix("krylov."): a for n, a in arrays.items() if n.startswith("krylov.")}
+        loops = []
+        for i, (value, norm, count, *rest) in enumerate(np.asarray(arrays["loops"]).tolist()):
+            here = {name: float(values[i]) for name, values in parts.items()}
+            loops.append(OuterLoop(value, here, norm, int(count), *rest))
+        return cls(
+            tree_from_named(arrays, like, "control"),
+            tuple(loops),
+            Krylov.from_arrays(inner, like) if inner else None,
+        )
 
 
 @dataclass(frozen=True)
 class IncrementalResult:
     """``krylov`` is that of the last linearisation: its Ritz pairs estimate analysis errors."""
 
-    control: Control
-    loops: tuple[OuterLoop, ...]
+    state: IncrementalState
     krylov: Krylov | None
     stop: Stop
 
+    @property
+    def control(self) -> Control:
+        return self.state.control
+
     def __str__(self) -> str:
         columns = ["outer", "J", "|g|", "inner", "residual", "step"]
-        rows = [
-            [i, o.value, o.gradient_norm, o.inner_iterations, o.residual, o.step]
-            for i, o in enumerate(self.loops)
-        ]
+        rows = [[i, *_numbers(loop)] for i, loop in enumerate(self.state.loops)]
         return f"{plain_table(columns, rows)}\n{self.stop.value}"
 
 
-def incremental(
-    objective: FourDVar,
-    control: Control,
-    *,
-    outer: int = 3,
-    inner: int = 50,
-    tolerance: float = 1e-6,
-    gradient_reduction: float = 1e-6,
-    halvings: int = 5,
-    on_outer: Callable[[OuterLoop, Control], None] | None = None,
-) -> IncrementalResult:
-    """Minimise ``objective`` from ``control`` by ``outer`` linearisations.
+@dataclass(frozen=True)
+class Incremental:
+    """The method: at most ``outer`` linearisations with ``inner`` iterations each.
 
-    ``tolerance``: relative residual of the inner problem. A step that does not lower the cost, or
-    leads where it is not finite, is halved up to ``halvings`` times.
+    ``tolerance``: of the inner problem's relative residual. A step that does not lower the cost, or
+    leads where it is not finite, is halved up to ``halvings`` times. ``seconds``: of one call.
     """
-    space = objective.space
-    loops: list[OuterLoop] = []
-    krylov: Krylov | None = None
-    while True:
-        evaluation = objective(control)
-        shares = [np.asarray(share) for share in evaluation.shares.values()]
+
+    objective: FourDVar
+    outer: int = 3
+    inner: int = 50
+    tolerance: float = 1e-6
+    gradient_reduction: float = 1e-6
+    halvings: int = 5
+    seconds: float | None = None
+
+    def minimise(
+        self,
+        start: Control | IncrementalState,
+        *,
+        on_state: Callable[[IncrementalState], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> IncrementalResult:
+        """Minimise from a control vector, or go on from a state.
+
+        ``on_state`` sees the state after every evaluation, inner iteration and step.
+        """
+        state = start if isinstance(start, IncrementalState) else IncrementalState(start)
+        begun, krylov, stop = clock(), state.krylov, None
+        while stop is None:
+            if state.krylov is None:
+                state, stop = self._linearised(state)
+            elif (inner := self._iterated(state, state.krylov)) is not None:
+                state = replace(state, krylov=inner)
+            else:
+                state, stop = self._stepped(state, state.krylov)
+            krylov = state.krylov or krylov
+            if on_state is not None:
+                on_state(state)
+            if stop is None and self._overdue(clock() - begun):
+                stop = Stop.WALL_CLOCK
+        return IncrementalResult(state, krylov, stop)
+
+    def _linearised(self, state: IncrementalState) -> tuple[IncrementalState, Stop | None]:
+        """Cost and gradient at the control: the right-hand side of the next inner problem."""
+        space, evaluation = self.objective.space, self.objective(state.control)
+        shares = [float(share) for share in evaluation.shares.values()]
         norm2 = space.shares([evaluation.gradient], [evaluation.gradient])[0, 0]
-        *parts, norm2 = space.sum(np.array([*shares, norm2], float)).tolist()
-        value = sum(parts)
-        if not (math.isfinite(value) and math.isfinite(norm2)):
-            return IncrementalResult(control, tuple(loops), krylov, Stop.NON_FINITE)
+        *parts, norm2 = space.sum(np.array([*shares, norm2])).tolist()
+        if not (math.isfinite(sum(parts)) and math.isfinite(norm2)):
+            return state, Stop.NON_FINITE
         named = dict(zip(evaluation.shares, parts, strict=True))
-        loop = OuterLoop(value, named, math.sqrt(norm2))
-        first = loops[0].gradient_norm if loops else loop.gradient_norm
-        stop = Stop.ITERATIONS if len(loops) >= outer else None
-        if loop.gradient_norm <= gradient_reduction * first and (loops or norm2 == 0.0):
-            stop = Stop.GRADIENT
-        if stop is not None:
-            loops.append(loop)
-            return IncrementalResult(control, tuple(loops), krylov, stop)
-        krylov, _ = lanczos(
-            GaussNewton(objective, control),
-            combination([-1.0], [evaluation.gradient]),
-            space,
-            iterations=inner,
-            tolerance=tolerance,
+        loops = (*state.loops, OuterLoop(sum(parts), named, math.sqrt(norm2)))
+        first, last = loops[0].gradient_norm, loops[-1].gradient_norm
+        if last == 0.0 or (len(loops) > 1 and last <= self.gradient_reduction * first):
+            return replace(state, loops=loops), Stop.GRADIENT
+        if len(loops) > self.outer:
+            return replace(state, loops=loops), Stop.ITERATIONS
+        right = combination([-1.0], [evaluation.gradient])
+        krylov = Krylov.of(right, math.sqrt(norm2))
+        return IncrementalState(state.control, loops, krylov), None
+
+    def _iterated(self, state: IncrementalState, krylov: Krylov) -> Krylov | None:
+        """One inner iteration more; ``None`` where the inner problem is solved."""
+        hessian = GaussNewton(self.objective, state.control)
+        limit = min(self.inner, krylov.iterations + 1)
+        longer, _ = lanczos(
+            hessian, krylov, self.objective.space, iterations=limit, tolerance=self.tolerance
         )
-        step, control = _lowered(objective, control, krylov.solution(), value, halvings)
-        loops.append(
-            replace(loop, inner_iterations=krylov.iterations, residual=krylov.residual, step=step)
-        )
-        if on_outer is not None:
-            on_outer(loops[-1], control)
-        if step == 0.0:
-            return IncrementalResult(control, tuple(loops), krylov, Stop.LINE_SEARCH)
+        return longer if longer.iterations > krylov.iterations else None
+
+    def _stepped(
+        self, state: IncrementalState, krylov: Krylov
+    ) -> tuple[IncrementalState, Stop | None]:
+        """Along the inner solution: the first of 1, 1/2, 1/4, ... that does not raise the cost."""
+        if krylov.iterations == 0:
+            return state, Stop.NON_FINITE
+        *before, loop = state.loops
+        loop = replace(loop, inner_iterations=krylov.iterations, residual=krylov.residual)
+        increment = krylov.solution()
+        for i in range(self.halvings + 1):
+            control = axpy(0.5**i, increment, state.control)
+            shares = self.objective.shares(control).values()
+            new = float(self.objective.space.sum(np.sum([float(share) for share in shares])))
+            if math.isfinite(new) and new <= loop.value:
+                return IncrementalState(control, (*before, replace(loop, step=0.5**i))), None
+        return IncrementalState(state.control, (*before, loop)), Stop.LINE_SEARCH
+
+    def _overdue(self, seconds: float) -> bool:
+        """Whether any rank is out of time."""
+        if self.seconds is None:
+            return False
+        return float(self.objective.space.sum(np.array(float(seconds > self.seconds)))) > 0
 
 
-def _lowered(
-    objective: FourDVar, control: Control, increment: Control, value: float, halvings: int
-) -> tuple[float, Control]:
-    """The first of the steps 1, 1/2, 1/4, ... that lowers the cost; 0 where none does."""
-    for i in range(halvings + 1):
-        trial = axpy(0.5**i, increment, control)
-        shares = objective.shares(trial).values()
-        new = float(objective.space.sum(np.sum([np.asarray(share) for share in shares])))
-        if math.isfinite(new) and new <= value:
-            return 0.5**i, trial
-    return 0.0, control
-
-
-def _pushed(function: Callable[..., Any], *arguments: Tangent) -> Tangent:
-    """``function`` of the bases and its derivative along the increments."""
-    bases = tuple(argument.base for argument in arguments)
-    variable, fixed = eqx.partition(bases, eqx.is_inexact_array)
-    increments = tuple(argument.increment for argument in arguments)
-
-    def split(variable):
-        return eqx.partition(function(*eqx.combine(variable, fixed)), eqx.is_inexact_array)
-
-    base, increment, rest = jax.jvp(
-        split, (jax.lax.stop_gradient(variable),), (increments,), has_aux=True
-    )
-    return Tangent(eqx.combine(base, rest), increment)
+def _numbers(loop: OuterLoop) -> list[Any]:
+    return [loop.value, loop.gradient_norm, loop.inner_iterations, loop.residual, loop.step]
 
 
 @eqx.filter_jit
 def _tangent_inputs(transform, control, direction):
-    """Each of the run's inputs at ``control`` with its increment along ``direction``."""
+    """The run's inputs at ``control`` with their increments along ``direction``."""
 
     def variable(control):
         inputs = transform.physical(control)
         return differentiable(inputs), inputs
 
     _, increment, base = jax.jvp(variable, (control,), (direction,), has_aux=True)
-    segments = map(Tangent, base.segments, increment.segments)
-    return RunInputs(
-        Tangent(base.parameters, increment.parameters),
-        Tangent(base.state, increment.state),
-        tuple(segments),
-    )
+    return tangent_inputs(base, increment)
 
 
 @eqx.filter_jit
-def _product(space, transform, control, direction, gradient, scale):
-    increments = RunInputs(
-        gradient.parameters.increment,
-        gradient.state.increment,
-        tuple(segment.increment for segment in gradient.segments),
-    )
-    pulled = transform.pull_back(control, increments)
-    replicated = sum_over_ranks(space.domain, pulled.replicated)
-    return axpy(scale, direction, Control(pulled.distributed, replicated))
+def _product(space: ControlSpace, transform, terms, control, direction, increment):
+    """The Hessian of the control terms along ``direction``, and the run's part pulled back."""
+
+    def share(control):
+        return sum(control_shares(space, terms, control).values(), start=jnp.zeros(()))
+
+    _, of_terms = jax.jvp(jax.grad(share), (control,), (direction,))
+    total = jax.tree.map(jnp.add, of_terms, transform.pull_back(control, increment))
+    return Control(total.distributed, sum_over_ranks(space.domain, total.replicated))

@@ -38,6 +38,11 @@ class Krylov:
     diagonal: tuple[float, ...] = ()
     beside: tuple[float, ...] = ()
 
+    @classmethod
+    def of(cls, right: Any, norm: float) -> Krylov:
+        """Before the first iteration, for the right-hand side ``b`` of length ``norm``."""
+        return cls((combination([1.0 / norm if norm > 0.0 else 0.0], [right]),), norm)
+
     @property
     def iterations(self) -> int:
         return len(self.diagonal)
@@ -120,14 +125,14 @@ def lanczos(
     *,
     iterations: int = 50,
     tolerance: float = 1e-6,
-    start: Krylov | None = None,
     on_iteration: Callable[[Krylov], None] | None = None,
 ) -> tuple[Krylov, Stop]:
     """Solve ``A x = b``, ``operator`` and ``right``, until ``|b - A x| <= tolerance |b|``.
 
-    ``start``: go on from there.
+    In place of ``right`` a :class:`Krylov` goes on from there.
     """
-    krylov = _begin(right, space) if start is None else start
+    begun = isinstance(right, Krylov)
+    krylov = right if begun else Krylov.of(right, math.sqrt(space.dot(right, right)))
     while True:
         if not math.isfinite(krylov.norm):
             return krylov, Stop.NON_FINITE
@@ -154,12 +159,6 @@ def ritz_pairs(krylov: Krylov, *, tolerance: float = 1e-2) -> RitzPairs:
         errors[good],
         tuple(combination(vectors[:, i].tolist(), basis) for i in good),
     )
-
-
-def _begin(right: Any, space: AbstractSpace) -> Krylov:
-    norm = math.sqrt(space.dot(right, right))
-    scale = 1.0 / norm if norm > 0.0 else 0.0
-    return Krylov((combination([scale], [right]),), norm)
 
 
 def _extended(

@@ -65,6 +65,7 @@ def objective(case, steps=10):
     return evaluate, split(domain, (parameters, state)), jax.jit(lambda x: {"J": share(x)})
 
 
+@pytest.mark.ranks(1, 2)
 def test_the_gradient_of_every_model_passes_the_taylor_test(case):
     evaluate, point, shares = objective(case)
     space = ControlSpace(case[0].domain)
@@ -114,6 +115,7 @@ def test_a_linear_cost_passes_the_taylor_test_at_round_off():
     assert test.passed and test.order is None
 
 
+@pytest.mark.ranks(1, 2, 4)
 @pytest.mark.parametrize("steps", [1, 10])
 def test_every_model_passes_the_dot_product_test(case, steps):
     test = model_dot_product_test(*case, steps=steps)
@@ -142,11 +144,10 @@ def test_a_wrong_transpose_fails_the_dot_product_test(way):
     assert ("FAILED" in str(test)) == (way == 1)
 
 
+@pytest.mark.ranks(2)
 def test_an_adjoint_that_forgets_a_message_fails_on_ranks(comm):
     """mpi4jax transposes its global sum to the identity: inner products of local parts alone would
     not see it."""
-    if comm.size == 1:
-        pytest.skip("one rank sends no message")
     import mpi4jax
     from mpi4py import MPI
 
@@ -175,6 +176,7 @@ def test_gradients_are_compared_with_the_first():
     assert "far" in str(comparison) and "FAILED" in str(comparison)
 
 
+@pytest.mark.ranks(1, 3)
 def test_random_vectors_do_not_depend_on_the_number_of_ranks(comm):
     def draw(domain):
         return random_like(

@@ -16,6 +16,8 @@ from dassim.simulation.checkpoints import MemoryStore, Schedule, states_within
 from dassim.simulation.segments import Rematerialisation, RunInputs, Segment, SegmentData
 from tests.models.tracer import TracerModel, TracerState
 
+pytestmark = pytest.mark.ranks(1, 2)
+
 SHAPE = (12, 16)
 LENGTHS = (5,) * 6
 SCHEDULES = {
@@ -99,6 +101,7 @@ def test_the_gradient_is_that_of_the_whole_run_at_once(comm):
     assert comparison.passed, comparison
 
 
+@pytest.mark.ranks(1, 2, 4)
 def test_every_schedule_gives_the_same_gradient(comm, store):
     model = TracerModel.create(SHAPE, comm=comm)
     comparison = compare_schedules(tracer_run(model), tracer_inputs(model), SCHEDULES, store)
@@ -121,6 +124,7 @@ def test_what_is_recomputed_does_not_change_the_gradient(comm, choice):
     assert comparison.passed, comparison
 
 
+@pytest.mark.ranks(1, 2, 4)
 def test_the_gradient_does_not_depend_on_the_number_of_ranks(comm):
     """By state and source (fields) and by diffusivity and growth (numbers)."""
 

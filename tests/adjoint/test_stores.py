@@ -82,7 +82,7 @@ def test_a_tree_survives_its_names_and_other_shapes_are_refused():
     assert jax.tree.structure(again) == jax.tree.structure(tree)
     with pytest.raises(ValueError, match=r"state.u: found an array of shape \(2, 3\), expected"):
         tree_from_named(named, {**tree, "u": jnp.ones((4, 3))}, "state")
-    with pytest.raises(KeyError, match="found no 'state.v'"):
+    with pytest.raises(KeyError, match=r"found no 'state\.v'"):
         tree_from_named(named, {"v": jnp.ones(1)}, "state")
 
 

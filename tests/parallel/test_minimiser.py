@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dassim.assimilation.control import Control, ControlSpace, sum_over_ranks
-from dassim.assimilation.incremental import incremental
+from dassim.assimilation.incremental import Incremental
 from dassim.assimilation.lbfgs import LBFGS, Evaluation, State, Stop
 from dassim.assimilation.minimise import Criteria, minimise
 from dassim.parallel import Domain, SerialCommunicator, world
@@ -148,13 +148,8 @@ def test_lorenz_96_is_recovered_from_perfect_observations(comm):
 def test_incremental_4d_var_recovers_lorenz_96(comm):
     twin = LorenzTwin(comm)
     objective = twin.objective()
-    result = incremental(
-        objective,
-        objective.transform.zero(),
-        outer=8,
-        tolerance=1e-10,
-        gradient_reduction=1e-10,
-    )
+    method = Incremental(objective, outer=8, tolerance=1e-10, gradient_reduction=1e-10)
+    result = method.minimise(objective.transform.zero())
     assert result.stop.converged
     assert error(twin, objective, result.control) < 1e-12
 

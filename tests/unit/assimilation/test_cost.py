@@ -18,7 +18,8 @@ from dassim.assimilation.cost import (
     ObservationTerm,
     Quadratic,
 )
-from dassim.assimilation.incremental import GaussNewton, tangent_run
+from dassim.assimilation.incremental import GaussNewton
+from dassim.assimilation.tangent import tangent_run
 from dassim.assimilation.transform import ControlTransform, Diagonal, Identity
 from dassim.parallel import SerialCommunicator
 from dassim.simulation.adjoint import Run

@@ -8,7 +8,7 @@ import pytest
 
 from dassim.assimilation.checks import taylor_test
 from dassim.assimilation.control import Control, ControlSpace
-from dassim.assimilation.incremental import GaussNewton, incremental
+from dassim.assimilation.incremental import GaussNewton, Incremental, IncrementalState
 from dassim.assimilation.lanczos import Krylov, lanczos, ritz_pairs
 from dassim.assimilation.lbfgs import LBFGS, Stop
 from dassim.assimilation.minimise import Criteria, minimise
@@ -97,14 +97,68 @@ def test_lanczos_gives_the_smoother_in_as_many_iterations_as_unknowns(problem, o
 
 
 def test_incremental_needs_one_linearisation(problem, objective, zero):
-    result = incremental(objective, zero, tolerance=1e-13, gradient_reduction=1e-10)
+    result = Incremental(objective, tolerance=1e-13, gradient_reduction=1e-10).minimise(zero)
     assert result.stop is Stop.GRADIENT
-    assert [loop.step for loop in result.loops] == [1.0, 0.0]
-    assert result.loops[-1].value == pytest.approx(problem.least_cost, rel=1e-12)
+    assert [loop.step for loop in result.state.loops] == [1.0, 0.0]
+    assert result.state.loops[-1].value == pytest.approx(problem.least_cost, rel=1e-12)
     np.testing.assert_allclose(
         analysis(objective, result.control), problem.smoothed[0], rtol=1e-9, atol=1e-10
     )
     assert "inner" in str(result)
+
+
+def test_incremental_goes_on_bitwise_from_any_state(objective, zero):
+    """A loose tolerance makes for several outer loops."""
+    method = Incremental(objective, outer=3, inner=4, tolerance=0.1, gradient_reduction=1e-9)
+    states = []
+    whole = method.minimise(zero, on_state=states.append)
+    assert whole.stop is Stop.ITERATIONS and len(whole.state.loops) == 4
+    assert len(states) > 10
+    for state in states[::3]:
+        restored = IncrementalState.from_arrays(state.to_arrays(), like=zero)
+        again = method.minimise(restored)
+        assert again.state.loops == whole.state.loops
+        np.testing.assert_array_equal(vector(again.control), vector(whole.control))
+
+
+def test_incremental_out_of_time_says_continue_me(objective, zero):
+    ticks = iter(range(1000))
+    method = Incremental(objective, tolerance=1e-13, seconds=4.5)
+    result = method.minimise(zero, clock=lambda: float(next(ticks)))
+    assert result.stop is Stop.WALL_CLOCK and result.state.krylov is not None
+    assert result.state.krylov.iterations == 4
+
+
+def test_incremental_with_a_tangent_linear_that_fails_says_so(problem, zero):
+    """The model itself runs."""
+
+    class Broken(GaussNewton):
+        def __call__(self, direction):
+            return control(np.nan * vector(direction))
+
+    class Method(Incremental):
+        def _iterated(self, state, krylov):
+            operator = Broken(self.objective, state.control)
+            longer, _ = lanczos(operator, krylov, self.objective.space, iterations=1)
+            return longer if longer.iterations > krylov.iterations else None
+
+    assert Method(problem.objective()).minimise(zero).stop is Stop.NON_FINITE
+
+
+def test_incremental_never_takes_a_step_that_raises_the_cost(problem, zero):
+    """A Hessian of the wrong sign leads uphill."""
+
+    class Uphill(Incremental):
+        def _iterated(self, state, krylov):
+            longer = super()._iterated(state, krylov)
+            if longer is None:
+                return None
+            return Krylov(longer.basis, longer.norm, (-1.0,) * longer.iterations, longer.beside)
+
+    method = Uphill(problem.objective(), inner=1)
+    result = method.minimise(zero)
+    assert result.stop is Stop.LINE_SEARCH
+    np.testing.assert_array_equal(vector(result.control), 0.0)
 
 
 def test_ritz_pairs_give_the_smoothers_variance(problem, objective, zero):
@@ -145,7 +199,7 @@ def test_lanczos_goes_on_bitwise(objective, zero):
     whole, _ = lanczos(hessian, right, objective.space, tolerance=1e-13)
     part, _ = lanczos(hessian, right, objective.space, iterations=4)
     restored = Krylov.from_arrays(part.to_arrays(), like=zero)
-    again, _ = lanczos(hessian, right, objective.space, tolerance=1e-13, start=restored)
+    again, _ = lanczos(hessian, restored, objective.space, tolerance=1e-13)
     assert again.diagonal == whole.diagonal and again.beside == whole.beside
     np.testing.assert_array_equal(vector(again.solution()), vector(whole.solution()))
 
