@@ -147,18 +147,30 @@ def level(field: Field, k: int) -> Field:
 
 
 class Staggered(Protocol):
-    c: Field
-    u: Field
-    v: Field
-    q: Field
+    @property
+    def c(self) -> Field: ...
+
+    @property
+    def u(self) -> Field: ...
+
+    @property
+    def v(self) -> Field: ...
+
+    @property
+    def q(self) -> Field: ...
 
 
 class Metric(Protocol):
     """Edge lengths (m) and areas (m2) at cells, x-faces, y-faces and corners."""
 
-    dx: Staggered
-    dy: Staggered
-    area: Staggered
+    @property
+    def dx(self) -> Staggered: ...
+
+    @property
+    def dy(self) -> Staggered: ...
+
+    @property
+    def area(self) -> Staggered: ...
 
 
 def gradient(metric: Metric, phi: Field) -> tuple[Field, Field]:

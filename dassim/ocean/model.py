@@ -52,6 +52,7 @@ from dassim.ocean.parameters import OceanParameters
 from dassim.ocean.pressure import hydrostatic_potential, slope_force
 from dassim.ocean.state import VARIABLES, OceanState
 from dassim.ocean.view import View, view
+from dassim.parallel import Domain
 
 
 class VectorInvariant(eqx.Module):
@@ -79,7 +80,7 @@ class OceanModel(eqx.Module):
     time_step: float = eqx.field(static=True)
     momentum_advection: VectorInvariant | FluxForm = VectorInvariant()
     tracer_advection: Scheme = eqx.field(static=True, default=WENO(5))
-    free_surface: AbstractFreeSurface | None = None
+    free_surface: AbstractFreeSurface = eqx.field(default=None)
     stepper: AbstractTimeStepper = RungeKutta3()
     moving_levels: bool = eqx.field(static=True, default=True)
     halo: int = eqx.field(static=True, default=4)
@@ -234,17 +235,19 @@ class OceanModel(eqx.Module):
         grid, before = self.grid, base.fields()
         mean_before = depth_mean(grid, before["u"], before["v"])
         mean = depth_mean(grid, u, v)
-        slow = [
+        slow_u, slow_v = (
             (after - start) / dt - force
             for after, start, force in zip(mean, mean_before, pull, strict=True)
-        ]
+        )
         freshwater = fluxes.freshwater
         none = 0.0 * before["eta"]
         surface = self.free_surface.advance(
             grid,
             before["eta"],
-            *mean_before,
-            *slow,
+            mean_before[0],
+            mean_before[1],
+            slow_u,
+            slow_v,
             none if freshwater is None else freshwater,
             dt,
         )

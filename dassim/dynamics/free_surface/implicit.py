@@ -45,7 +45,6 @@ class ImplicitFreeSurface(AbstractFreeSurface):
     """
 
     theta: float = eqx.field(static=True, default=0.6)
-    gravity: float = eqx.field(static=True, default=9.81)
     linear: bool = eqx.field(static=True, default=False)
     tolerance: float = eqx.field(static=True, default=1e-12)
     max_iterations: int = eqx.field(static=True, default=1000)

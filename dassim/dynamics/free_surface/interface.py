@@ -43,7 +43,9 @@ class FreeSurfaceStep(eqx.Module):
 
 
 class AbstractFreeSurface(eqx.Module):
-    """A way to step the external mode. Static settings only, no state."""
+    """A way to step the external mode under ``gravity`` (m/s2). Static settings only, no state."""
+
+    gravity: float = eqx.field(static=True, default=9.81, kw_only=True)
 
     @abc.abstractmethod
     def advance(

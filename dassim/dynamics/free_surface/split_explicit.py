@@ -48,7 +48,6 @@ class SplitExplicit(AbstractFreeSurface):
     """
 
     substeps: int = eqx.field(static=True)
-    gravity: float = eqx.field(static=True, default=9.81)
     linear: bool = eqx.field(static=True, default=False)
     filter_slope: float = eqx.field(static=True, default=LEAST_DISPERSION)
     substeps_per_exchange: int | None = eqx.field(static=True, default=None)
@@ -65,7 +64,8 @@ class SplitExplicit(AbstractFreeSurface):
     ) -> SplitExplicit:
         """As many substeps as keep each below ``courant`` times the stability limit."""
         longest = courant * longest_substep(grid, gravity)
-        return cls(max(1, math.ceil(time_step / longest)), gravity=gravity, **options)
+        substeps = max(1, math.ceil(time_step / longest))
+        return cls(substeps=substeps, gravity=gravity, **options)
 
     def advance(
         self,
