@@ -25,9 +25,7 @@ def stretching(grid: Grid, eta: Field) -> Staggered:
     return Staggered(c=at_c, u=at_u, v=at_v, q=avg_x_c2f(at_v))
 
 
-def volume_transports(
-    grid: Grid, u: Field, v: Field, thickness: Staggered
-) -> tuple[Field, Field]:
+def volume_transports(grid: Grid, u: Field, v: Field, thickness: Staggered) -> tuple[Field, Field]:
     """``(u h dy, v h dx)``, m3/s through the x- and y-faces of each cell; 0 through coasts."""
     return (
         masked(grid.mask.u, u * thickness.u * grid.dy.u),
@@ -45,8 +43,7 @@ def vertical_transport(
     levels, the motion of the surface.
     """
     return -cumsum_z_up(
-        horizontal_outflow(transport_u, transport_v)
-        + masked(grid.mask.c, thickening * grid.area.c)
+        horizontal_outflow(transport_u, transport_v) + masked(grid.mask.c, thickening * grid.area.c)
     )
 
 
@@ -62,8 +59,6 @@ def depth_mean(grid: Grid, u: Field, v: Field) -> tuple[Field, Field]:
     """
 
     def mean(velocity, mask, depth):
-        return sum_z(masked(mask, velocity * grid.levels.dz.c)) / (
-            depth + 1.0 * ~(depth > 0.0)
-        )
+        return sum_z(masked(mask, velocity * grid.levels.dz.c)) / (depth + 1.0 * ~(depth > 0.0))
 
     return mean(u, grid.mask.u, grid.depth.u), mean(v, grid.mask.v, grid.depth.v)
