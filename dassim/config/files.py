@@ -24,12 +24,13 @@ class FileVariable:
     name: str
     shape: tuple[int, ...]
     factor: float = 1.0
+    offset: float = 0.0
     fill: float = np.nan
 
     def __getitem__(self, index: Any) -> np.ndarray:
         with netCDF4.Dataset(self.path) as dataset:
             piece = np.ma.masked_array(dataset[self.name][index], dtype=np.float64)
-        return piece.filled(self.fill / self.factor) * self.factor
+        return (piece * self.factor + self.offset).filled(self.fill)
 
 
 def variable_names(path: Path, key: KeyPath) -> list[str]:
@@ -58,7 +59,8 @@ def file_variable(
     if unit is None or units is None:
         return FileVariable(path, name, shape, fill=fill)
     try:
-        return FileVariable(path, name, shape, convert(1.0, units, unit), fill)
+        offset = convert(0.0, units, unit)
+        return FileVariable(path, name, shape, convert(1.0, units, unit) - offset, offset, fill)
     except UnitError as error:
         found = f"{name} in units '{units}'{error}, in {path}"
         message = mismatch(found, f"units such as {unit}", error.remedy)

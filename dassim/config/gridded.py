@@ -57,8 +57,8 @@ def read_records(profile: FromFile, at: Points, key: KeyPath) -> Records:
         window = np.expand_dims(window, -3)
     found = _at_points(window, at, profile)
     known = _at_points(_extrapolated(window, reach), at, profile) if reach else found
-    _report(_missing(found, at), at, key, profile)
     _require_values(_missing(known, at), at, key, profile)
+    _report(_missing(found, at), at, key, profile)
     return Records(np.where(at.wet, known, 0.0), dimension)
 
 
@@ -123,17 +123,6 @@ def _extrapolated(window: np.ndarray, reach: int) -> np.ndarray:
     return window
 
 
-def _report(missing: np.ndarray, at: Points, key: KeyPath, profile: FromFile) -> None:
-    """Warn on rank 0 how many values are extrapolated."""
-    count = sum(at.grid.domain.comm.allgather(int(missing.sum())))
-    if count and profile.extrapolate and at.grid.domain.comm.is_root:
-        message = (
-            f"{count} wet points without a value of {profile.variable} in {profile.file} take "
-            f"values from points around and above"
-        )
-        warnings.warn(NamelistWarning(Problem(key, message)), stacklevel=2)
-
-
 def _require_values(missing: np.ndarray, at: Points, key: KeyPath, profile: FromFile) -> None:
     point = first_point(at.grid, missing)
     if point is None:
@@ -146,3 +135,14 @@ def _require_values(missing: np.ndarray, at: Points, key: KeyPath, profile: From
         f"correct the file, or write extrapolate: {profile.extrapolate + 5}",
     )
     raise NamelistError([Problem((*key, "variable"), message)])
+
+
+def _report(missing: np.ndarray, at: Points, key: KeyPath, profile: FromFile) -> None:
+    """Warn on rank 0 how many values are extrapolated."""
+    count = sum(at.grid.domain.comm.allgather(int(missing.sum())))
+    if count and profile.extrapolate and at.grid.domain.comm.is_root:
+        message = (
+            f"{count} wet points without a value of {profile.variable} in {profile.file} take "
+            f"values from points around and above"
+        )
+        warnings.warn(NamelistWarning(Problem(key, message)), stacklevel=2)

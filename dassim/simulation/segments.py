@@ -26,6 +26,7 @@ Parts = dict[str, Any]
 class SegmentData(NamedTuple):
     """What a segment is compared with: trees of arrays, or ``None`` for nothing.
 
+    The trees have the same structure on every rank; shapes may differ.
     ``steps``: one entry along the leading axis for every step, compared after it.
     ``end``: compared after the last step.
     """

@@ -8,11 +8,12 @@ from typing import Any
 from dassim.config.numerics import advection_scheme, time_stepper
 from dassim.config.schema.ocean import physics as schema
 from dassim.dynamics.free_surface import (
+    LEAST_DAMPING,
+    LEAST_DISPERSION,
     AbstractFreeSurface,
     ImplicitFreeSurface,
     SplitExplicit,
 )
-from dassim.dynamics.free_surface.averaging import LEAST_DAMPING, LEAST_DISPERSION
 from dassim.dynamics.friction import LateralFriction
 from dassim.dynamics.tracers import LateralDiffusion
 from dassim.grid import Grid, Levels

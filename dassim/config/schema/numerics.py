@@ -13,7 +13,7 @@ class Centred(Section):
     """Centred differences: no numerical diffusion, over- and undershoots at fronts."""
 
     type: Literal["centred"]
-    order: Literal[2] = 2
+    order: Literal[2, 4] = 2
     """Order of accuracy."""
 
 
@@ -21,7 +21,7 @@ class Upwind(Section):
     """Upwind-biased reconstruction, with numerical diffusion at the grid scale."""
 
     type: Literal["upwind"]
-    order: Literal[3] = 3
+    order: Literal[3, 5] = 3
     """Order of accuracy."""
 
 
@@ -38,8 +38,8 @@ class Limited(Section):
     """Flux-limited advection: monotone, no new extrema."""
 
     type: Literal["limited"]
-    limiter: Literal["van_leer", "superbee", "minmod"] = "van_leer"
-    """How sharp fronts are held."""
+    limiter: Literal["minmod", "van_leer", "koren", "superbee"] = "van_leer"
+    """From the most diffusive to the one that steepens fronts most."""
 
 
 AdvectionScheme = Annotated[Centred | Upwind | Weno | Limited, Field(discriminator="type")]

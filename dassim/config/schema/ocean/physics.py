@@ -130,7 +130,7 @@ class Implicit(Section):
     """Residual over right-hand side at which the solver stops."""
     max_iterations: Count = 1000
     """Iterations after which the solver stops."""
-    degree: Annotated[int, Field(ge=0)] = 3
+    degree: Annotated[int, Field(ge=0)] = 1
     """Applications of the operator in the preconditioner; 0 is Jacobi."""
 
 
