@@ -87,8 +87,10 @@ class Huber(AbstractLoss):
 class Observations(NamedTuple):
     """Observations of one kind that this rank owns, at one time.
 
-    ``weights``: one over the standard deviation of their errors; 0 where there is none.
-    ``where``: what the observation operator needs to find them.
+    ``weights``: one over the standard deviation of their errors; 0 where there is none: padded to
+    one length, all segments share a compilation. ``where``: what the observation operator needs to
+    find them. A rank without observations of a kind that others have holds arrays of length 0,
+    since operators may exchange halos and all ranks run the same program.
     """
 
     values: jax.Array

@@ -54,7 +54,7 @@ def run_sizes(sizes: str | None, arguments: list[str], folder: Path) -> Counter[
         print("left out the runs on several ranks: no MPI in this environment", flush=True)
         return outcomes
     for plan in plans:
-        outcomes += run(int(plan.name[5:]), ["--plan", str(plan), *arguments], folder)
+        outcomes += run(int(plan.name[5:]), [f"--plan={plan}", *arguments], folder)
     return outcomes
 
 
@@ -65,7 +65,7 @@ def run(size: int, arguments: list[str], folder: Path) -> Counter[str]:
     report.mkdir()
     command = [sys.executable, "-m", "pytest"]
     command += ["--config-file", "pyproject.toml", "--rootdir", str(PROJECT)]
-    command += ["--ranks", str(size), "--report-folder", str(report), *arguments]
+    command += [f"--ranks={size}", f"--report-folder={report}", *arguments]
     if size > 1:
         command = ["tools/mpirun", str(size), *command]
 

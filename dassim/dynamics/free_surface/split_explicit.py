@@ -43,7 +43,7 @@ class SplitExplicit(AbstractFreeSurface):
     ``linear``: the rest depth instead of the depth at the start of the step.
     ``filter_slope``: see :func:`averaging_filter`.
     ``substeps_per_exchange``: substeps between two halo exchanges, whose halo is as many points
-    wide and is computed redundantly; ``None``: a quarter of the blocks' shortest edge, at most 12.
+    wide and is computed redundantly; ``None``: a quarter of the blocks' shortest edge, at most 8.
     The result does not depend on it.
     """
 
@@ -125,7 +125,7 @@ class SplitExplicit(AbstractFreeSurface):
             return count
         asked = self.substeps_per_exchange
         if asked is None:
-            asked = max(1, min(12, min(blocks) // 4))
+            asked = max(1, min(8, min(blocks) // 4))
         return math.ceil(count / math.ceil(count / asked))
 
 

@@ -170,7 +170,8 @@ class FluxLimited(UpwindBiased):
         van_leer   a b / (a + b)                          koren     min(a, (a + 2b) / 6, b)
 
     Total variation does not grow in one dimension, under SSP time stepping with Courant numbers
-    up to 1/2 (Sweby 1984, SIAM J. Numer. Anal. 21, 995; Koren 1993, Vieweg, 117).
+    up to 1/2 (Sweby 1984, SIAM J. Numer. Anal. 21, 995; Koren 1993, Vieweg, 117). The derivative
+    jumps where a sign or a minimum changes; at uniform fields it is that of first-order upwind.
     """
 
     limiter: Limiter = "van_leer"
