@@ -12,10 +12,12 @@ Along levels that follow the surface (z*) or are fixed::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from dassim.dynamics.continuity import (
@@ -47,6 +49,7 @@ from dassim.dynamics.tracers import tracer_flux_divergence
 from dassim.grid import Field, Grid, Span
 from dassim.grid.operators import avg_x_c2f, avg_y_c2f, level, masked, sum_z
 from dassim.grid.variables import Variable
+from dassim.ocean import output as fields_for_output
 from dassim.ocean.forcing import SurfaceFluxes
 from dassim.ocean.parameters import OceanParameters
 from dassim.ocean.pressure import hydrostatic_potential, slope_force
@@ -96,6 +99,25 @@ class OceanModel(eqx.Module):
     @property
     def variables(self) -> dict[str, Variable]:
         return VARIABLES
+
+    @property
+    def outputs(self) -> dict[str, Variable]:
+        """The state's variables and the diagnosed ones, see :mod:`dassim.ocean.output`."""
+        return fields_for_output.OUTPUTS
+
+    def output_variables(
+        self, parameters: OceanParameters, state: OceanState
+    ) -> dict[str, Variable]:
+        """``outputs`` as the equation of state understands them, and the passive tracers."""
+        return fields_for_output.output_variables(parameters.eos, state.tracers)
+
+    def output(
+        self, parameters: OceanParameters, state: OceanState, names: Iterable[str]
+    ) -> dict[str, jax.Array]:
+        """Owned points of the outputs ``names``; traceable."""
+        return fields_for_output.output(
+            lambda: self.view(parameters, state), parameters.eos, state, names
+        )
 
     def start(self, state: OceanState) -> OceanState:
         """``state`` with what the time stepper needs besides the physical fields."""

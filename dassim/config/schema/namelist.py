@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from dassim.config.explain import refuse
 from dassim.config.schema.bathymetry import Bathymetry, FlatBottom
 from dassim.config.schema.grid import HorizontalGrid
+from dassim.config.schema.output import Output
 from dassim.config.schema.run import Decomposition, Precision, Time
 from dassim.config.schema.section import Section
 from dassim.config.schema.vertical import Vertical
@@ -35,6 +37,26 @@ class AbstractNamelist(Section, Generic[Model]):
     """Division of the grid over ranks."""
     precision: Precision = "float64"
     """Precision of the model's numbers."""
+    output: Output = ()
+    """Fields to write, one entry for each stream."""
+
+    @model_validator(mode="after")
+    def _check_output(self):
+        names = [stream.name for stream in self.output]
+        for index, stream in enumerate(self.output):
+            where = f"output[{index}]"
+            if stream.name in names[:index]:
+                found = f"two streams named '{stream.name}'"
+                raise refuse("names of their own", "rename one", found=found, key="output")
+            step = self.time.step if self.time else stream.every
+            if abs(stream.every / step - max(1, round(stream.every / step))) > 1e-9:
+                raise refuse(
+                    f"a whole number of steps of {step:g} s",
+                    f"write for example {max(1, round(stream.every / step)) * step:g} s",
+                    found=f"{where}.every of {stream.every:g} s",
+                    key="output",
+                )
+        return self
 
 
 class AbstractBasinNamelist(AbstractNamelist[Model], Generic[Model]):
