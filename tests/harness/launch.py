@@ -1,8 +1,8 @@
-"""Run the tests in one process and on MPI ranks, and add up what came out.
+"""Run the tests without MPI and on MPI ranks, and add up what came out.
 
-The run in one process collects all tests and says which numbers of ranks they ask for; each of
-these gets a run of its own. When a rank does not end a test in time, the stacks of all ranks are
-shown, the ranks are ended, and the run has failed.
+The run without MPI shares the tests out among the cores, and says which numbers of ranks they ask
+for; each of these gets a run of its own. When a rank does not end a test in time, the stacks of
+all ranks are shown, the ranks are ended, and the run has failed.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def run(size: int, arguments: list[str], folder: Path) -> Counter[str]:
     command += [f"--ranks={size}", f"--report-folder={report}", *arguments]
     if size > 1:
         command = ["tools/mpirun", str(size), *command]
+    elif not {"-n", "--pdb", "-s"}.intersection(arguments):
+        command += ["-n", str(len(os.sched_getaffinity(0))), "--dist", "loadfile"]
 
     process = subprocess.Popen(command, cwd=PROJECT)
     try:

@@ -46,8 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
         if together.comm.rank > 0:
             config.pluginmanager.unregister(name="terminalreporter")
             return
-    if folder is not None:
+    if folder is not None and worker(config) is None:
         config.pluginmanager.register(Record(config, folder))
+
+
+def worker(config: pytest.Config) -> str | None:
+    """The name of this process among those that pytest-xdist hands tests to, if it is one."""
+    return getattr(config, "workerinput", {}).get("workerid")
 
 
 def time_limit(config: pytest.Config) -> float:
@@ -73,7 +78,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     size, folder = config.getoption("--ranks"), config.getoption("--report-folder")
-    if size == 1 and folder is not None:
+    if size == 1 and folder is not None and worker(config) in (None, "gw0"):
         write_plans(folder, items)
     left_out = [item for item in items if size not in sizes(item)]
     if left_out:
