@@ -1,0 +1,152 @@
+"""The folder of a run: what lies where in it, and whose it is."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dassim.io.durable import plain_errors, write_text
+from dassim.parallel import AbstractCommunicator
+from dassim.parallel.agreement import RankError, on_root
+from dassim.simulation.errors import RunError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``namelist.yaml`` with SI values and defaults, ``run.json``, ``log.csv``, ``restarts/``,
+    ``snapshots/``, ``fields/`` and, of a run that failed, ``diagnosis/``."""
+
+    path: Path
+
+    @property
+    def namelist(self) -> Path:
+        return self.path / "namelist.yaml"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.csv"
+
+    @property
+    def restarts(self) -> Path:
+        return self.path / "restarts"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    @property
+    def fields(self) -> Path:
+        return self.path / "fields"
+
+    @property
+    def diagnosis(self) -> Path:
+        return self.path / "diagnosis"
+
+    def read_record(self) -> dict[str, Any]:
+        """What ``run.json`` says; nothing where there is none."""
+        with suppress(OSError, ValueError):
+            return json.loads(self.record.read_text())
+        return {}
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        write_text(self.record, json.dumps(record, indent=1) + "\n")
+
+
+@contextmanager
+def claimed(
+    folder: RunFolder,
+    namelist: str,
+    comm: AbstractCommunicator,
+    *,
+    resume: bool,
+    difference: Callable[[str], str | None] = lambda _: None,
+) -> Iterator[None]:
+    """Have ``folder`` to this run alone while the body runs.
+
+    ``difference(other)``: in what a namelist found there differs from ``namelist`` so that the
+    run cannot go on, if in anything. Raises RunError on all ranks for a folder that holds another
+    run, is in use, or cannot be written.
+    """
+    lock: list[Any] = []
+
+    def claim() -> None:
+        try:
+            with plain_errors(folder.path):
+                folder.path.mkdir(parents=True, exist_ok=True)
+                lock.append((folder.path / ".lock").open("w"))
+        except OSError as error:
+            raise OSError(f"{error}; choose a folder that can be written, by --folder") from error
+        _lock(lock[0].fileno(), folder.path)
+        if folder.namelist.exists():
+            if not resume:
+                raise RunError(
+                    f"{folder.path}: found a run; go on with it by --resume, or choose another "
+                    f"folder by --folder"
+                )
+            changed = difference(folder.namelist.read_text(encoding="utf-8"))
+            if changed is not None:
+                raise RunError(
+                    f"{folder.path}: found a run of another namelist: {changed}; resume it with "
+                    f"its own namelist, or choose another folder by --folder"
+                )
+        with plain_errors(folder.path):
+            write_text(folder.namelist, namelist)
+
+    try:
+        on_root(comm, claim, kinds=(OSError, RunError))
+    except RankError as error:
+        hint = (
+            "" if "--folder" in str(error) else "; choose a folder that can be written, by --folder"
+        )
+        raise RunError(f"{error}{hint}") from error
+    try:
+        yield
+    finally:
+        for file in lock:
+            file.close()
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Refuse a folder in which another process runs; not every file system can tell."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(
+            f"{path}: found a run in progress; wait for its end, or choose another folder by "
+            f"--folder"
+        ) from None
+    except OSError:
+        return
+
+
+class Log:
+    """The lines of ``log.csv``, one for each report."""
+
+    def __init__(self, path: Path, columns: list[str]):
+        self.path, self.columns = path, columns
+
+    def start(self, step: int) -> None:
+        """Keep the lines up to ``step``, and the header."""
+        kept = []
+        if step and self.path.exists():
+            with self.path.open(newline="") as file:
+                lines = list(csv.reader(file))
+            if lines and lines[0] == self.columns:
+                kept = [line for line in lines[1:] if line[0].isdigit() and int(line[0]) <= step]
+        rows = [",".join(row) for row in [self.columns, *kept]]
+        write_text(self.path, "\n".join(rows) + "\n")
+
+    def add(self, values: list[Any]) -> None:
+        with self.path.open("a") as file:
+            file.write(",".join(map(str, values)) + os.linesep)
