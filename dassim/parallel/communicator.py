@@ -52,6 +52,15 @@ class AbstractCommunicator(abc.ABC):
         """Every rank's picklable ``value`` in rank order, on every rank."""
 
     @abc.abstractmethod
+    def split(self, colour: int) -> AbstractCommunicator:
+        """A communicator of its own for the ranks that give the same ``colour``, in this order."""
+
+    @property
+    @abc.abstractmethod
+    def concurrent(self) -> bool:
+        """Whether several threads of a rank may send messages at a time."""
+
+    @abc.abstractmethod
     def abort(self, code: int = 1) -> NoReturn:
         """End every rank at once with ``code``."""
         raise NotImplementedError
@@ -74,6 +83,13 @@ class SerialCommunicator(AbstractCommunicator):
 
     def allgather(self, value: Any) -> list[Any]:
         return [value]
+
+    def split(self, colour: int) -> SerialCommunicator:
+        return self
+
+    @property
+    def concurrent(self) -> bool:
+        return True
 
     def abort(self, code: int = 1) -> NoReturn:
         sys.stdout.flush()
@@ -123,6 +139,16 @@ class MPICommunicator(AbstractCommunicator):
 
     def allgather(self, value: Any) -> list[Any]:
         return self.mpi.allgather(value)
+
+    def split(self, colour: int) -> AbstractCommunicator:
+        part = self.mpi.Split(colour, self.rank)
+        return MPICommunicator(part) if part.Get_size() > 1 else SerialCommunicator()
+
+    @property
+    def concurrent(self) -> bool:
+        from mpi4py import MPI
+
+        return MPI.Query_thread() == MPI.THREAD_MULTIPLE
 
     def abort(self, code: int = 1) -> NoReturn:
         sys.stdout.flush()

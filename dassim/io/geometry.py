@@ -1,0 +1,333 @@
+"""Coordinates, bounds, masks and metrics of a block of the grid, as files hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dassim.grid import Field, Grid
+from dassim.grid.field import LOCATIONS, X, Y
+from dassim.grid.horizontal import HORIZONTAL
+from dassim.grid.variables import Variable
+from dassim.parallel import Domain
+from dassim.parallel.decomposition import Block
+
+Attributes = Mapping[str, Any]
+Horizontal = Mapping[str, tuple[str, str]]
+"""Names of the dimensions along (y, x), by location."""
+
+LATITUDE: Attributes = {
+    "standard_name": "latitude",
+    "long_name": "latitude",
+    "units": "degrees_north",
+    "axis": "Y",
+}
+LONGITUDE: Attributes = {
+    "standard_name": "longitude",
+    "long_name": "longitude",
+    "units": "degrees_east",
+    "axis": "X",
+}
+DEPTH: Attributes = {
+    "standard_name": "depth",
+    "units": "m",
+    "positive": "down",
+    "axis": "Z",
+}
+WHERE = {"c": "cells", "u": "x-faces", "v": "y-faces", "q": "corners", "w": "upper faces"}
+
+METRICS: Mapping[str, tuple[str, Variable]] = {
+    "area": ("area", Variable("cell_area", "c", "m2", "area of the cell", "cell_area", False)),
+    "coriolis": (
+        "coriolis",
+        Variable("coriolis", "c", "s-1", "Coriolis parameter", "coriolis_parameter", False),
+    ),
+    "depth": (
+        "depth",
+        Variable(
+            "bottom_depth",
+            "c",
+            "m",
+            "depth of the bottom below the surface at rest",
+            "sea_floor_depth_below_geoid",
+            False,
+        ),
+    ),
+    "dx_c": ("dx", Variable("dx", "c", "m", "extent of the cell along x", None, False)),
+    "dy_c": ("dy", Variable("dy", "c", "m", "extent of the cell along y", None, False)),
+    "dy_u": ("dy", Variable("dy_u", "u", "m", "length of the x-face", None, False)),
+    "dx_v": ("dx", Variable("dx_v", "v", "m", "length of the y-face", None, False)),
+}
+"""Fields ``(y, x)`` of the grid that are written once: the attribute of Grid, and metadata."""
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """Positions along one dimension, or of the points of a plane; ``bounds``: the ends (last axis)
+    of each cell, or its corners."""
+
+    dims: tuple[str, ...]
+    values: np.ndarray
+    attributes: Attributes
+    bounds: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One block of a grid.
+
+    * ``dims``: names of the dimensions along (z, y, x), by location;
+    * ``coordinates``: by name; those named like their one dimension are CF coordinate variables;
+    * ``masks``: wet points ``(nz, ny, nx)``, by location; empty where there is no land;
+    * ``metrics``: fields ``(ny, nx)`` of the grid.
+    """
+
+    dims: Mapping[str, tuple[str, str, str]]
+    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+    metrics: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Any) -> Geometry:
+        """The block of this rank of ``model``: of its ``grid``, or of indices without one."""
+        grid = getattr(model, "grid", None)
+        return of_indices(model.domain) if grid is None else of_grid(grid)
+
+    def dims_of(self, variable: Variable) -> tuple[str, ...]:
+        """Names of the dimensions of a record of ``variable``."""
+        dims = self.dims[variable.location]
+        return dims if variable.levels else dims[1:]
+
+    def mask_of(self, variable: Variable) -> np.ndarray | None:
+        """Where ``variable`` has values; ``None`` for everywhere."""
+        mask = self.masks.get(variable.location)
+        return mask if mask is None or variable.levels else mask[0]
+
+    def coordinates_of(self, dims: Iterable[str]) -> dict[str, Coordinate]:
+        """Those whose dimensions are all among ``dims``."""
+        present = set(dims)
+        return {
+            name: coordinate
+            for name, coordinate in self.coordinates.items()
+            if present.issuperset(coordinate.dims)
+        }
+
+    def auxiliary(self, dims: Iterable[str]) -> list[str]:
+        """Names of the coordinates of ``dims`` that are not themselves dimensions."""
+        return [n for n, c in self.coordinates_of(dims).items() if c.dims != (n,)]
+
+    def cut(self, levels: Sequence[int] | None) -> Geometry:
+        """With these levels alone. The surface's mask stays that of the topmost one chosen."""
+        if levels is None:
+            return self
+        chosen = list(levels)
+        vertical = {dims[0] for dims in self.dims.values()}
+
+        def cut(coordinate: Coordinate) -> Coordinate:
+            if coordinate.dims[0] not in vertical:
+                return coordinate
+            bounds = coordinate.bounds
+            return replace(
+                coordinate,
+                values=coordinate.values[chosen],
+                bounds=None if bounds is None else bounds[chosen],
+            )
+
+        return replace(
+            self,
+            coordinates={name: cut(each) for name, each in self.coordinates.items()},
+            masks={location: mask[chosen] for location, mask in self.masks.items()},
+        )
+
+
+def assemble(
+    parts: Sequence[np.ndarray],
+    dims: tuple[str | None, ...],
+    axes: tuple[set[str], set[str]],
+    blocks: Sequence[Block],
+    region: Block,
+) -> np.ndarray:
+    """The ``region`` of an array from its parts on ``blocks``; ``axes``: which of the names in
+    ``dims`` run along y and along x."""
+
+    def place(name: str | None, block: Block) -> slice:
+        for names, inner, outer in zip(axes, (block.y, block.x), (region.y, region.x), strict=True):
+            if name in names:
+                return slice(inner.start - outer.start, inner.stop - outer.start)
+        return slice(None)
+
+    def length(name: str | None, n: int) -> int:
+        return len(region.y) if name in axes[0] else len(region.x) if name in axes[1] else n
+
+    shape = tuple(length(name, n) for name, n in zip(dims, parts[0].shape, strict=True))
+    whole = np.empty(shape, parts[0].dtype)
+    for part, block in zip(parts, blocks, strict=True):
+        whole[tuple(place(name, block) for name in dims)] = part
+    return whole
+
+
+def join(parts: Sequence[Geometry], blocks: Sequence[Block], region: Block) -> Geometry:
+    """The geometry of ``region`` from those of the ``blocks`` that make it up."""
+    first = parts[0]
+    axes = {d[1] for d in first.dims.values()}, {d[2] for d in first.dims.values()}
+
+    def whole(pick: Any, dims: tuple[str | None, ...]) -> np.ndarray:
+        return assemble([pick(part) for part in parts], dims, axes, blocks, region)
+
+    def coordinate(name: str) -> Coordinate:
+        one = first.coordinates[name]
+        bounds = None
+        if one.bounds is not None:
+            bounds = whole(lambda part: part.coordinates[name].bounds, (*one.dims, None))
+        values = whole(lambda part: part.coordinates[name].values, one.dims)
+        return replace(one, values=values, bounds=bounds)
+
+    return Geometry(
+        first.dims,
+        {name: coordinate(name) for name in first.coordinates},
+        {at: whole(lambda part, at=at: part.masks[at], first.dims[at]) for at in first.masks},
+        {
+            name: whole(
+                lambda part, name=name: part.metrics[name],
+                first.dims[METRICS[name][1].location][1:],
+            )
+            for name in first.metrics
+        },
+    )
+
+
+# -- from a grid ----------------------------------------------------------------------------------
+
+
+def of_grid(grid: Grid) -> Geometry:
+    """This rank's block of ``grid``."""
+    spherical = grid.horizontal.geometry == "spherical"
+    y, x = ("lat", "lon") if spherical else ("y", "x")
+    along_y, along_x = {"c": y, "f": f"{y}_v"}, {"c": x, "f": f"{x}_u"}
+    along_z = {"c": "depth", "f": "depth_w"}
+    dims = {
+        location: (along_z[z], along_y[at_y], along_x[at_x])
+        for location, (z, at_y, at_x) in LOCATIONS.items()
+    }
+    flat = grid.x.c.spans[Y] is None and grid.y.c.spans[X] is None
+    horizontal = _axes(grid, dims, spherical) if flat else _planes(grid, dims)
+    return Geometry(dims, horizontal | _levels(grid), _masks(grid), _metrics(grid))
+
+
+def _axes(
+    grid: Grid, dims: Mapping[str, tuple[str, str, str]], spherical: bool
+) -> dict[str, Coordinate]:
+    """Coordinates that depend on x alone and on y alone."""
+
+    def along_x(field: Field, shift: int = 0) -> np.ndarray:
+        return _at(grid, field, 0, shift)[0]
+
+    def along_y(field: Field, shift: int = 0) -> np.ndarray:
+        values = _at(grid, field, shift, 0)[:, 0]
+        return np.clip(values, -90.0, 90.0) if spherical else values
+
+    def attributes(axis: str, location: str) -> Attributes:
+        if spherical:
+            named = LONGITUDE if axis == "X" else LATITUDE
+            return {**named, "long_name": f"{named['long_name']} of {WHERE[location]}"}
+        return {
+            "standard_name": f"projection_{axis.lower()}_coordinate",
+            "long_name": f"distance along {axis.lower()} of {WHERE[location]}",
+            "units": "m",
+            "axis": axis,
+        }
+
+    def coordinate(name: str, values, ends, axis: str, location: str) -> Coordinate:
+        return Coordinate((name,), values, attributes(axis, location), np.stack(ends, axis=-1))
+
+    x, y = grid.x, grid.y
+    names = {"x": dims["c"][2], "x_u": dims["u"][2], "y": dims["c"][1], "y_v": dims["v"][1]}
+    made = (
+        coordinate(names["y"], along_y(y.c), (along_y(y.v), along_y(y.v, 1)), "Y", "c"),
+        coordinate(names["y_v"], along_y(y.v), (along_y(y.c, -1), along_y(y.c)), "Y", "v"),
+        coordinate(names["x"], along_x(x.c), (along_x(x.u), along_x(x.u, 1)), "X", "c"),
+        coordinate(names["x_u"], along_x(x.u), (along_x(x.c, -1), along_x(x.c)), "X", "u"),
+    )
+    return {each.dims[0]: each for each in made}
+
+
+def _planes(grid: Grid, dims: Mapping[str, tuple[str, str, str]]) -> dict[str, Coordinate]:
+    """Positions of all points of a curvilinear grid, with the corners of its cells."""
+
+    def plane(axis: str, location: str) -> Coordinate:
+        positions = getattr(grid, axis)
+        shape = grid.domain.shape
+        values = np.broadcast_to(_at(grid, getattr(positions, location), 0, 0), shape)
+        corners = None
+        if location == "c":
+            around = ((0, 0), (0, 1), (1, 1), (1, 0))
+            ends = [np.broadcast_to(_at(grid, positions.q, *shift), shape) for shift in around]
+            corners = np.stack(ends, axis=-1)
+        text = f"position along {axis} of {WHERE[location]}, as in the grid's file"
+        return Coordinate(dims[location][1:], values, {"long_name": text}, corners)
+
+    return {
+        f"{axis}_at_{at}": plane(axis, at) for axis in ("x", "y") for at in ("c", "u", "v", "q")
+    }
+
+
+def _levels(grid: Grid) -> dict[str, Coordinate]:
+    """Depths (m, down) of the levels at rest and of their upper faces."""
+    centres = -np.asarray(grid.levels.z.c.data, float)[:, 0, 0]
+    faces = -np.asarray(grid.levels.z.f.data, float)[:, 0, 0]
+    above = np.concatenate([faces[:1], centres[:-1]])
+
+    def column(name: str, values: np.ndarray, low: np.ndarray, high: np.ndarray, of: str):
+        text = f"depth of {of}, with the surface at rest"
+        attributes = {**DEPTH, "long_name": text}
+        return Coordinate((name,), values + 0.0, attributes, np.stack([low, high], -1) + 0.0)
+
+    return {
+        "depth": column("depth", centres, faces[:-1], faces[1:], "levels"),
+        "depth_w": column("depth_w", faces[:-1], above, centres, "upper faces of levels"),
+    }
+
+
+def _masks(grid: Grid) -> dict[str, np.ndarray]:
+    masks = {at: np.asarray(grid.owned_mask(at)) for at in HORIZONTAL}
+    return masks | {"w": masks["c"]}
+
+
+def _metrics(grid: Grid) -> dict[str, np.ndarray]:
+    def whole(attribute: str, location: str) -> np.ndarray:
+        owned = grid.owned(getattr(getattr(grid, attribute), location))
+        plane = np.asarray(owned, float).reshape(-1, *np.shape(owned)[-2:])[0]
+        return np.array(np.broadcast_to(plane, grid.domain.shape))
+
+    return {
+        name: whole(attribute, variable.location) for name, (attribute, variable) in METRICS.items()
+    }
+
+
+def _at(grid: Grid, field: Field, shift_y: int, shift_x: int) -> np.ndarray:
+    """The values at the owned points shifted by so many points; axes without span have length 1."""
+    data = np.asarray(field.data, float)[0]
+    for axis, shift in ((Y, shift_y), (X, shift_x)):
+        span = field.spans[axis]
+        if span is not None:
+            start = shift - span.start
+            points = range(start, start + grid.domain.shape[axis - 1])
+            data = np.take(data, points, axis=axis - 1)
+    return data
+
+
+def of_indices(domain: Domain) -> Geometry:
+    """The block of a model without a grid: positions are the global indices of points."""
+    block = domain.block
+
+    def index(name: str, points: range, axis: str) -> Coordinate:
+        attributes = {"long_name": f"{name} of the grid", "units": "1", "axis": axis}
+        return Coordinate((name,), np.asarray(points, float), attributes)
+
+    return Geometry(
+        dict.fromkeys(LOCATIONS, ("level", "row", "column")),
+        {"row": index("row", block.y, "Y"), "column": index("column", block.x, "X")},
+    )

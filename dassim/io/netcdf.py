@@ -1,0 +1,81 @@
+"""What is common to all netCDF files of fields."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from dassim.grid.variables import Variable
+from dassim.io.geometry import Geometry
+
+CONVENTIONS = "CF-1.11"
+
+LIBRARY = threading.RLock()
+"""Held while the netCDF library is called: it serves one thread of a process at a time."""
+
+CHUNK = 2**26
+"""Bytes of a chunk at most."""
+
+KINDS = {"float32": "f4", "float64": "f8"}
+
+
+class OutputError(OSError):
+    """Fields could not be written or read; the message says which, and what to do."""
+
+
+def fill_value(precision: str) -> Any:
+    """What stands where there is land."""
+    return np.dtype(precision).type(netCDF4.default_fillvals[KINDS[precision]])
+
+
+def describe(variable: Variable) -> dict[str, str]:
+    """CF attributes of a variable."""
+    named = {"standard_name": variable.standard_name} if variable.standard_name else {}
+    scale = {"units_metadata": "temperature: on_scale"} if variable.units in ("degC", "K") else {}
+    return {**named, "long_name": variable.long_name, "units": variable.units, **scale}
+
+
+def write_coordinates(
+    dataset: netCDF4.Dataset, geometry: Geometry, dims: Iterable[str], sizes: Mapping[str, int]
+) -> None:
+    """The dimensions ``dims`` with the coordinates and bounds that they have."""
+    dims = list(dict.fromkeys(dims))
+    for name in dims:
+        dataset.createDimension(name, sizes[name])
+    for name, coordinate in geometry.coordinates_of(dims).items():
+        variable = dataset.createVariable(name, "f8", coordinate.dims)
+        variable.setncatts(dict(coordinate.attributes))
+        variable[...] = coordinate.values
+        if coordinate.bounds is None:
+            continue
+        ends = f"corners_{coordinate.bounds.shape[-1]}" if coordinate.values.ndim > 1 else "bnds"
+        if ends not in dataset.dimensions:
+            dataset.createDimension(ends, coordinate.bounds.shape[-1])
+        variable.bounds = f"{name}_bnds"
+        bounds = dataset.createVariable(variable.bounds, "f8", (*coordinate.dims, ends))
+        bounds[...] = coordinate.bounds
+
+
+def chunk_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Of one record of this shape: whole rows of as many levels as :data:`CHUNK` holds."""
+    sizes, budget = [], max(1, CHUNK // itemsize)
+    for n in reversed(shape):
+        size = max(1, min(n, budget))
+        sizes.append(size)
+        budget = max(1, budget // size)
+    return (1, *reversed(sizes))
+
+
+def make_durable(path: Path) -> None:
+    """Wait until a file, or the names in a folder, stand on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

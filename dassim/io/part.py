@@ -1,0 +1,189 @@
+"""One netCDF file of a stream: the records of a period, on one part of the grid.
+
+A file gets its name with its first record, and is synchronised to disk after each: a run that is
+killed leaves what was written before. A record without a time has not been finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from dassim.grid.variables import Variable
+from dassim.io.collect import Collector
+from dassim.io.geometry import Geometry
+from dassim.io.netcdf import (
+    CONVENTIONS,
+    KINDS,
+    LIBRARY,
+    OutputError,
+    chunk_of,
+    describe,
+    fill_value,
+    make_durable,
+    write_coordinates,
+)
+from dassim.io.stream import Clock, Stream
+
+DAY = 86400.0
+
+EARTHLY = ("standard", "proleptic_gregorian", "julian")
+"""Calendars of real dates."""
+
+
+def part_name(number: int) -> str:
+    return f"part_{number:05d}.nc"
+
+
+class PartFile:
+    """An open file that records are appended to."""
+
+    def __init__(
+        self,
+        path: Path,
+        stream: Stream,
+        variables: Mapping[str, Variable],
+        geometry: Geometry,
+        collector: Collector,
+        global_shape: tuple[int, int],
+        clock: Clock,
+        attributes: Mapping[str, Any],
+    ):
+        self.path = path
+        self._unnamed = path.with_name(f"{path.name}.new")
+        self._means = stream.kind == "mean"
+        self._fill = fill_value(stream.precision)
+        self._masks = {name: geometry.mask_of(v) for name, v in variables.items()}
+        with LIBRARY:
+            self._dataset = netCDF4.Dataset(self._unnamed, "w")
+            self._define(stream, variables, geometry, collector, global_shape, clock, attributes)
+
+    def _define(
+        self,
+        stream: Stream,
+        variables: Mapping[str, Variable],
+        geometry: Geometry,
+        collector: Collector,
+        global_shape: tuple[int, int],
+        clock: Clock,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        dataset = self._dataset
+        dataset.Conventions = CONVENTIONS
+        dataset.setncatts(dict(attributes))
+        dataset.setncatts(placement(collector, global_shape) | {"stream": stream.name})
+        if geometry.metrics:
+            dataset.external_variables = "cell_area"
+        dataset.createDimension("time", None)
+        time = dataset.createVariable("time", "f8", ("time",), chunksizes=(512,))
+        time.setncatts(time_attributes(clock))
+        if self._means:
+            time.bounds = "time_bnds"
+            dataset.createDimension("bnds", 2)
+            dataset.createVariable("time_bnds", "f8", ("time", "bnds"), chunksizes=(512, 2))
+        dims = {name: geometry.dims_of(variable) for name, variable in variables.items()}
+        sizes = self._sizes(geometry, dims, collector)
+        write_coordinates(dataset, geometry, (d for each in dims.values() for d in each), sizes)
+        for name, variable in variables.items():
+            shape = tuple(sizes[d] for d in dims[name])
+            made = dataset.createVariable(
+                name,
+                KINDS[stream.precision],
+                ("time", *dims[name]),
+                fill_value=self._fill,
+                chunksizes=chunk_of(shape, np.dtype(stream.precision).itemsize),
+            )
+            made.setncatts(describe(variable))
+            made.cell_methods = "time: mean" if self._means else "time: point"
+            if geometry.metrics and variable.location == "c":
+                made.cell_measures = "area: cell_area"
+            if auxiliary := geometry.auxiliary(dims[name]):
+                made.coordinates = " ".join(auxiliary)
+        dataset.set_auto_maskandscale(False)
+
+    def _sizes(
+        self, geometry: Geometry, dims: Mapping[str, tuple[str, ...]], collector: Collector
+    ) -> dict[str, int]:
+        """Length of every dimension; of levels without a coordinate, as long as they will be."""
+        sizes = {name: len(c.values) for name, c in geometry.coordinates.items() if len(c.dims) < 2}
+        ny, nx = collector.region.shape
+        for names in dims.values():
+            sizes |= {names[-2]: ny, names[-1]: nx}
+        return sizes
+
+    def append(self, start: float, end: float, fields: Mapping[str, np.ndarray]) -> int:
+        """Write one record, the time last; the number of bytes. ``start``, ``end`` in seconds."""
+        with LIBRARY:
+            record = len(self._dataset.dimensions["time"])
+            written = 0
+            for name, values in fields.items():
+                mask = self._masks[name]
+                filled = values if mask is None else np.where(mask, values, self._fill)
+                self._dataset[name][record] = filled
+                written += filled.size * self._dataset[name].dtype.itemsize
+            middle = 0.5 * (start + end) if self._means else end
+            if self._means:
+                self._dataset["time_bnds"][record] = np.array([start, end]) / DAY
+            self._dataset["time"][record] = middle / DAY
+            self._dataset.sync()
+        if record == 0:
+            self._unnamed.replace(self.path)
+        return written
+
+    def close(self) -> None:
+        """Close the file once it stands on disk."""
+        with LIBRARY:
+            self._dataset.close()
+        make_durable(self.path)
+        make_durable(self.path.parent)
+
+
+def time_attributes(clock: Clock) -> dict[str, str]:
+    """Of the time axis. Days all have 86400 s; calendars that know leap seconds must say so."""
+    leaps = {"units_metadata": "leap_seconds: none"} if clock.calendar in EARTHLY else {}
+    return {
+        "standard_name": "time",
+        "long_name": "time",
+        "units": clock.units,
+        "calendar": clock.calendar,
+        "axis": "T",
+        **leaps,
+    }
+
+
+def placement(collector: Collector, global_shape: tuple[int, int]) -> dict[str, Any]:
+    """Attributes that say which part of the grid a file holds, (y, x)."""
+    region = collector.region
+    return {
+        "part": np.int32(collector.number),
+        "parts": np.int32(collector.count),
+        "region_start": np.array([region.y.start, region.x.start], np.int32),
+        "region_shape": np.array(region.shape, np.int32),
+        "global_shape": np.array(global_shape, np.int32),
+    }
+
+
+def finished_times(path: Path) -> np.ndarray:
+    """End (s since the start of the run) of every finished record of a file.
+
+    Raises OutputError for a file that cannot be read.
+    """
+    try:
+        with LIBRARY, netCDF4.Dataset(path) as dataset:
+            dataset.set_auto_maskandscale(False)
+            times = np.asarray(dataset["time"][:], float)
+            ends = times
+            if "time_bnds" in dataset.variables:
+                ends = np.asarray(dataset["time_bnds"][:, 1], float)
+    except (OSError, RuntimeError, IndexError) as error:
+        raise OutputError(
+            f"found {path} unreadable ({error}); expected a netCDF file of fields; restore it, or "
+            f"remove its folder and run that time again"
+        ) from error
+    unfinished = ~(np.abs(times) < 0.5 * fill_value("float64"))
+    count = int(np.argmax(unfinished)) if unfinished.any() else len(times)
+    return ends[:count] * DAY
