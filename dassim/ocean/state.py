@@ -31,7 +31,8 @@ class OceanState:
     ``u`` at x-faces and ``v`` at y-faces (m/s), ``T`` (deg C) and ``S`` (g/kg or psu, as the
     equation of state takes them) at cells, all ``(nz, ny, nx)``; ``eta (ny, nx)`` (m), the height
     of the surface over its rest; passive ``tracers``, by name, at cells; ``time`` (s) since the
-    start. ``previous`` is what a multi-step time stepper remembers.
+    start, in double precision where JAX allows it. ``previous`` is what a multi-step time stepper
+    remembers.
     """
 
     u: jax.Array
@@ -67,7 +68,7 @@ class OceanState:
             S=fill(S),
             eta=none[0],
             tracers={name: fill(value) for name, value in (tracers or {}).items()},
-            time=jnp.zeros((), dtype),
+            time=jnp.zeros((), jax.dtypes.canonicalize_dtype("float64")),
         )
 
     def fields(self) -> dict[str, Field]:

@@ -154,9 +154,9 @@ def _(config: schema.Implicit, grid: Grid, time_step: float, gravity: float) -> 
 
 def combined(closures: list[AbstractVerticalMixing]) -> AbstractVerticalMixing:
     """One closure whose coefficients are the sum of those of ``closures``."""
-    return (
-        closures[0] if len(closures) == 1 else CombinedMixing(tuple(closures or [ConstantMixing()]))
-    )
+    if not closures:
+        return ConstantMixing()
+    return closures[0] if len(closures) == 1 else CombinedMixing(tuple(closures))
 
 
 @singledispatch

@@ -45,7 +45,7 @@ class TEOS10(Section):
     et al. (2015), Ocean Modelling 90, 29."""
 
     type: Literal["teos10"]
-    rho0: Density = 1020.0
+    rho0: Density = 1026.0
     """Reference density of the Boussinesq approximation."""
 
 

@@ -1,0 +1,92 @@
+"""The namelists of the project, built and stepped: as they stand, or on fewer points for tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from dassim.config import Namelist, NamelistWarning, load
+from dassim.config.experiment import Experiment, build_experiment
+from dassim.parallel import AbstractCommunicator, SerialCommunicator, world
+
+PROJECT = Path(__file__).resolve().parents[2]
+OCEAN = {path.stem: path for path in sorted((PROJECT / "namelists" / "ocean").glob("*.yaml"))}
+
+SMALLER: Mapping[str, tuple[str, ...]] = {
+    "double_gyre": ("grid.nx=32", "grid.ny=32"),
+    "double_gyre_levels": ("grid.nx=32", "grid.ny=32"),
+    "reentrant_channel": ("grid.nx=20", "grid.ny=40", "vertical.nz=8"),
+    "reentrant_channel_coarse": ("grid.nx=20", "grid.ny=40", "vertical.nz=8"),
+    "seamount": ("grid.nx=32", "grid.ny=32", "vertical.nz=10"),
+}
+"""What makes a namelist small enough for a test that every change runs."""
+
+SCALE = {"u": 1e-2, "v": 1e-2, "eta": 1e-2, "T": 1.0, "S": 1.0}
+"""The least that differences are measured against: round-off in a state of rest is no flow."""
+
+
+def environment() -> dict[str, str]:
+    """That of the process, with the folder of the data beside the project if it says no other."""
+    return {"DASSIM_DATA": str(PROJECT.parent / "shared" / "data"), **os.environ}
+
+
+def build(
+    name: str, overrides: Iterable[str] = (), comm: AbstractCommunicator | None = None
+) -> Experiment:
+    """The experiment of the ocean's namelist ``name``; warnings are left to other tests."""
+    loaded = load(OCEAN[name], Namelist, overrides=overrides, environment=environment())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NamelistWarning)
+        return build_experiment(loaded.namelist, comm)
+
+
+@eqx.filter_jit
+def integrate(model, parameters, state, steps: int):
+    """``state`` after ``steps`` steps."""
+    return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
+
+
+def run(
+    name: str, steps: int, overrides: Iterable[str] = (), comm: AbstractCommunicator | None = None
+) -> dict[str, np.ndarray]:
+    """The whole fields after ``steps`` steps on the ranks of ``comm``, on each of them."""
+    experiment = build(name, overrides, comm)
+    state = integrate(experiment.model, experiment.parameters, experiment.state, steps)
+    owned = {field: value.data for field, value in state.fields().items()}
+    gathered = {field: experiment.model.domain.gather(value) for field, value in owned.items()}
+    return {
+        field: whole.squeeze(0) if field == "eta" else whole for field, whole in gathered.items()
+    }
+
+
+def differences_between_ranks(
+    name: str, steps: int, overrides: Iterable[str] = ()
+) -> dict[str, float]:
+    """The largest difference of each variable after ``steps`` steps between a run on all ranks of
+    this program and one on rank 0 alone, relative to its largest value."""
+    comm = world()
+    alone = run(name, steps, overrides, SerialCommunicator()) if comm.is_root else None
+    together = run(name, steps, overrides, comm)
+    if alone is None:
+        return comm.bcast(None)
+    return comm.bcast(
+        {
+            field: float(abs(together[field] - whole).max())
+            / max(float(abs(whole).max()), SCALE.get(field, 1.0))
+            for field, whole in alone.items()
+        }
+    )
+
+
+if __name__ == "__main__":  # tools/mpirun 4 python -m tests.models.namelists double_gyre 100
+    jax.config.update("jax_enable_x64", True)
+    found = differences_between_ranks(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    if world().is_root:
+        print(found)
