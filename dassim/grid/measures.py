@@ -18,12 +18,14 @@ from dassim.grid.field import Location
 class Extreme(eqx.Module):
     """The largest or smallest of ``values``, ``(nz, ny, nx)`` or ``(ny, nx)`` owned points.
 
-    ``where``: points that count. Beyond ``limit`` a run is unstable.
+    ``where``: points that count. Beyond ``limit`` a run is unstable. ``label``: what a line of
+    the log calls it; left out of lines where empty.
     """
 
     values: jax.Array
     kind: Literal["largest", "smallest"] = eqx.field(static=True)
     units: str = eqx.field(static=True, default="1")
+    label: str = eqx.field(static=True, default="")
     where: jax.Array | bool = True
     limit: float | None = eqx.field(static=True, default=None)
     location: Location = eqx.field(static=True, default="c")
@@ -45,6 +47,7 @@ class Mean(eqx.Module):
     total: jax.Array
     weight: jax.Array
     units: str = eqx.field(static=True, default="1")
+    label: str = eqx.field(static=True, default="")
 
 
 Measure = Extreme | Mean

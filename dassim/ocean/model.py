@@ -47,8 +47,10 @@ from dassim.dynamics.reconstruction import WENO, Scheme
 from dassim.dynamics.stepping import AbstractTimeStepper, RungeKutta3
 from dassim.dynamics.tracers import tracer_flux_divergence
 from dassim.grid import Field, Grid, Span
+from dassim.grid.measures import Measure
 from dassim.grid.operators import avg_x_c2f, avg_y_c2f, level, masked, sum_z
 from dassim.grid.variables import Variable
+from dassim.ocean import measures as monitored
 from dassim.ocean import output as fields_for_output
 from dassim.ocean.forcing import SurfaceFluxes
 from dassim.ocean.parameters import OceanParameters
@@ -110,6 +112,10 @@ class OceanModel(eqx.Module):
     ) -> dict[str, Variable]:
         """``outputs`` as the equation of state understands them, and the passive tracers."""
         return fields_for_output.output_variables(parameters.eos, state.tracers)
+
+    def measures(self, parameters: OceanParameters, state: OceanState) -> dict[str, Measure]:
+        """The numbers by which a run is watched, see :mod:`dassim.ocean.measures`."""
+        return monitored.measures(self, parameters, state)
 
     def output(
         self, parameters: OceanParameters, state: OceanState, names: Iterable[str]

@@ -9,9 +9,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.dynamics.continuity import vertical_transport, volume_transports
 from dassim.grid import Field, apply, maximum
-from dassim.grid.operators import avg_x_f2c, avg_y_f2c, avg_z_f2c, masked, sum_z
+from dassim.grid.operators import masked, sum_z
+from dassim.ocean.measures import advection_rate
 from dassim.ocean.model import OceanModel
 from dassim.ocean.parameters import OceanParameters
 from dassim.ocean.state import OceanState
@@ -68,14 +68,7 @@ def _rates(
     """Terms, their rates (1/s) at cells, and the largest stable ``dt`` times rate."""
     here, grid, stepper = model.view(parameters, state), model.grid, model.stepper
     wavenumber2 = 4.0 * (grid.dx.c**-2.0 + grid.dy.c**-2.0)
-    transports = volume_transports(grid, here.u, here.v, here.thickness)
-    upward = vertical_transport(grid, *transports, Field.constant(0.0))
-    courant = (
-        avg_x_f2c(abs(here.u)) / grid.dx.c
-        + avg_y_f2c(abs(here.v)) / grid.dy.c
-        + avg_z_f2c(abs(upward)) / (grid.area.c * here.thickness.c)
-    )
-    courant = maximum(courant, 0.5 * speed * apply(jnp.sqrt, wavenumber2))
+    courant = maximum(advection_rate(model, here), 0.5 * speed * apply(jnp.sqrt, wavenumber2))
     frequency = apply(lambda n2: jnp.sqrt(jnp.maximum(n2, 0.0)), here.stratification)
     interior_dz = Field(grid.levels.dz.f.data[1:-1], (*here.stratification.spans[:1], None, None))
     mode_speed = sum_z(frequency * interior_dz) / np.pi

@@ -25,10 +25,9 @@ from dassim.simulation.trees import named_leaves
 
 @dataclass(frozen=True)
 class Health:
-    """The model's numbers by name, their units, and all that is wrong, in words."""
+    """The model's numbers by name, and all that is wrong, in words."""
 
     values: dict[str, float]
-    units: dict[str, str]
     problems: tuple[str, ...] = ()
 
 
@@ -53,7 +52,7 @@ class Monitor:
         limits: Mapping[str, float | None] | None = None,
     ) -> Monitor:
         """Raises RunError for limits of numbers that the model does not have."""
-        kinds = eqx.filter_eval_shape(_measures, model, parameters, state)
+        kinds = dict(eqx.filter_eval_shape(_measures, model, parameters, state))
         known = [name for name, measure in kinds.items() if isinstance(measure, Extreme)]
         for name in limits or {}:
             if name not in known:
@@ -73,7 +72,6 @@ class Monitor:
         }
         return Health(
             {name: float(value) for name, (value, _, _) in values.items()},
-            {name: measure.units for name, measure in self.kinds.items()},
             (*self._not_finite(ranks, state), *self._beyond(values)),
         )
 
@@ -143,9 +141,10 @@ class Monitor:
         return f"x = {x:.6g} m, y = {y:.6g} m"
 
 
-def _measures(model: Model, parameters: Any, state: Any) -> dict[str, Measure]:
+def _measures(model: Model, parameters: Any, state: Any) -> list[tuple[str, Measure]]:
+    """In the model's order."""
     measures = getattr(model, "measures", None)
-    return {} if measures is None else dict(measures(parameters, state))
+    return [] if measures is None else list(measures(parameters, state).items())
 
 
 @eqx.filter_jit
@@ -154,7 +153,7 @@ def _inspected(model: Model, parameters: Any, state: Any) -> tuple[Any, Any]:
     points are not finite, and the first of them."""
     measures = {
         name: (m.total, m.weight) if isinstance(m, Mean) else m.local()
-        for name, m in _measures(model, parameters, state).items()
+        for name, m in _measures(model, parameters, state)
     }
     leaves = {
         name: jnp.ravel(~jnp.isfinite(leaf))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from dassim.grid.measures import Measure
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is: its date, its step of how many, the model's numbers, and how fast it goes.
+    """Where a run is: its date, its step of how many, numbers in words, and how fast it goes.
 
     ``years_per_day``: simulated years per day of wall-clock time since the last line.
     """
@@ -18,28 +20,21 @@ class Progress:
     date: str
     step: int
     steps: int
-    values: Mapping[str, float] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
+    numbers: tuple[str, ...] = ()
     years_per_day: float = 0.0
     cells_per_second: float = 0.0
     seconds_left: float = 0.0
 
     def __str__(self) -> str:
         """
-        >>> print(Progress("2000-01-02 00:00:00", 24, 48, {"maximum_speed": 0.5},
-        ...     {"maximum_speed": "m s-1"}, 12.3, 4e6, 61.0))
-        2000-01-02 00:00:00  step 24/48  maximum_speed 0.5 m s-1  12.3 years/day  4 Mcells/s
-        0:01:01 left
+        >>> print(Progress("2000-01-02 00:00:00", 24, 48, ("speed 0.5 m s-1",), 12.3, 4e6, 61.0))
+        2000-01-02 00:00:00  step 24/48  speed 0.5 m s-1  12.3 years/day  4 Mcells/s  0:01:01 left
         """
-        numbers = [
-            f"{name} {value:.5g}{_unit(self.units.get(name))}"
-            for name, value in self.values.items()
-        ]
         return "  ".join(
             [
                 self.date,
                 f"step {self.step}/{self.steps}",
-                *numbers,
+                *self.numbers,
                 f"{self.years_per_day:.3g} years/day",
                 f"{self.cells_per_second / 1e6:.3g} Mcells/s",
                 f"{timedelta(seconds=round(self.seconds_left))} left",
@@ -47,8 +42,13 @@ class Progress:
         )
 
 
-def _unit(unit: str | None) -> str:
-    return "" if unit in (None, "1") else f" {unit}"
+def in_words(values: Mapping[str, float], measures: Mapping[str, Measure]) -> tuple[str, ...]:
+    """The labelled ``measures`` with their values and units."""
+    return tuple(
+        f"{measure.label} {values[name]:.5g} {measure.units}".removesuffix(" 1")
+        for name, measure in measures.items()
+        if measure.label
+    )
 
 
 class Reporter(Protocol):

@@ -24,7 +24,7 @@ from dassim.simulation.events import next_event
 from dassim.simulation.folder import Log, RunFolder
 from dassim.simulation.monitor import Health, Monitor
 from dassim.simulation.plan import Case, Outcome, Outlet, Plan
-from dassim.simulation.progress import PlainReporter, Progress, Reporter
+from dassim.simulation.progress import PlainReporter, Progress, Reporter, in_words
 from dassim.simulation.record import COMPILE, STEPS, Tally, Written, as_record, figures
 from dassim.simulation.signals import StopRequest, stop_requests
 from dassim.simulation.timing import Pace, Stopwatch
@@ -363,8 +363,7 @@ class _Loop:
             clock.text(at.step),
             at.step,
             self.case.steps,
-            health.values,
-            health.units,
+            in_words(health.values, self.monitor.kinds),
             clock.years(rate * SECONDS_PER_DAY),
             rate * self.tally.cells,
             left,

@@ -12,6 +12,7 @@ from dassim.config.schema.grid import HorizontalGrid
 from dassim.config.schema.output import Output
 from dassim.config.schema.run import Decomposition, Precision, Time
 from dassim.config.schema.section import Section
+from dassim.config.schema.simulation import Execution, Restarts, Snapshots, require_whole_steps
 from dassim.config.schema.vertical import Vertical
 
 Model = TypeVar("Model")
@@ -39,6 +40,18 @@ class AbstractNamelist(Section, Generic[Model]):
     """Precision of the model's numbers."""
     output: Output = ()
     """Fields to write, one entry for each stream."""
+    restarts: Restarts = Restarts()
+    """States from which the run goes on."""
+    snapshots: Snapshots = Snapshots()
+    """States for data assimilation."""
+    run: Execution = Execution()
+    """Log, time limit, limits of stability."""
+
+    @model_validator(mode="after")
+    def _check_times(self):
+        if self.time is not None:
+            require_whole_steps(self.time, self.restarts, self.snapshots, self.run)
+        return self
 
     @model_validator(mode="after")
     def _check_output(self):

@@ -1,0 +1,117 @@
+"""From a namelist to what a run does on its way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from dassim.config.errors import show
+from dassim.config.experiment import Experiment
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.schema.run import Time
+from dassim.config.schema.simulation import Snapshots
+from dassim.config.text import as_yaml
+from dassim.provenance import versions
+from dassim.simulation.clock import Clock
+from dassim.simulation.events import NEVER, At, Every, Schedule
+from dassim.simulation.plan import Case, Outlet, Plan
+
+WITHOUT_EFFECT = ("decomposition", "output", "restarts", "snapshots", "run")
+"""Sections that may change between two sessions of one run: its states do not depend on them."""
+
+
+def build_case(experiment: Experiment) -> Case:
+    time = experiment.time
+    clock = Clock(time.start, time.calendar, time.step)
+    return Case(experiment.model, experiment.parameters, experiment.state, time.steps, clock)
+
+
+def build_plan(namelist: AbstractNamelist, time: Time) -> Plan:
+    restarts, run = namelist.restarts, namelist.run
+
+    def steps(seconds: float) -> int:
+        return round(seconds / time.step)
+
+    return Plan(
+        log=Every(steps(run.log)) if run.log else Every(max(1, time.steps // 100)),
+        restarts=Every(steps(restarts.every)) if restarts.every else NEVER,
+        keep_last=restarts.keep_last,
+        keep_every=steps(restarts.keep_every) if restarts.keep_every else None,
+        snapshots=_snapshots(namelist.snapshots, time),
+        wall_clock=run.wall_clock,
+        limits=run.limits,
+    )
+
+
+def build_outlets(
+    namelist: AbstractNamelist, time: Time, writers: Mapping[str, Any]
+) -> tuple[Outlet, ...]:
+    """The output streams with their ``writers``, by name."""
+    return tuple(
+        Outlet(
+            stream.name,
+            stream.kind,
+            stream.variables,
+            Every(round(stream.every / time.step)),
+            writers[stream.name],
+        )
+        for stream in namelist.output
+    )
+
+
+def notes(namelist: AbstractNamelist) -> dict[str, Any]:
+    """Where a run comes from."""
+    known = versions()
+    return {
+        "name": namelist.name,
+        "source": namelist.source,
+        "namelist_sha256": identity_hash(namelist),
+        "commit": known.pop("commit"),
+        "versions": known,
+    }
+
+
+def identity(namelist: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a resolved namelist that the states of a run depend on, but for its length."""
+    kept = {key: value for key, value in namelist.items() if key not in WITHOUT_EFFECT}
+    time = {key: value for key, value in kept.get("time", {}).items() if key != "duration"}
+    return {**kept, "time": time}
+
+
+def identity_hash(namelist: AbstractNamelist) -> str:
+    plain = identity(namelist.model_dump(mode="json", exclude_none=True))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def difference(text: str, namelist: AbstractNamelist) -> str | None:
+    """The first keys in which the resolved namelist ``text`` of a run differs from ``namelist``
+    so that one does not continue the other, in words; None if in no such key."""
+    found = _flat(identity(yaml.safe_load(text)))
+    new = _flat(identity(yaml.safe_load(as_yaml(namelist))))
+    keys = [key for key in {**found, **new} if found.get(key) != new.get(key)]
+    if not keys:
+        return None
+    shown = [f"{key} is {show(found.get(key))}, now {show(new.get(key))}" for key in keys[:3]]
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return "; ".join(shown) + more
+
+
+def _snapshots(section: Snapshots, time: Time) -> Schedule:
+    if section.times:
+        return At(tuple(round(seconds / time.step) for seconds in section.times))
+    if section.every is None:
+        return NEVER
+    last = None if section.last is None else int(section.last / time.step * (1 + 1e-12))
+    return Every(round(section.every / time.step), int(section.first / time.step), last)
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Values by their dotted keys; lists as they are."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    items = (_flat(inner, f"{prefix}.{key}".lstrip(".")) for key, inner in value.items())
+    return {key: inner for each in items for key, inner in each.items()}
