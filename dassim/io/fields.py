@@ -29,8 +29,8 @@ import numpy as np
 from dassim.grid.variables import Variable
 from dassim.io.collect import Collector
 from dassim.io.geometry import Geometry
-from dassim.io.netcdf import LIBRARY, OutputError
-from dassim.io.part import PartFile, finished_times, part_name
+from dassim.io.netcdf import LIBRARY, OutputError, finished_times, part_name
+from dassim.io.part import PartFile
 from dassim.io.stream import Clock, Stream
 from dassim.parallel import Domain
 
@@ -93,7 +93,7 @@ class FieldWriter:
                 f"{', '.join(variables)}"
             )
         chosen = {name: variables[name] for name in stream.variables}
-        collector = Collector.create(domain, stream.writers, geometry)
+        collector = Collector.create(domain, stream.writers)
         region = collector.geometry(geometry.cut(stream.levels))
         return cls(
             Path(folder) / stream.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,12 +12,10 @@ from dassim.grid import Field, Grid
 from dassim.grid.field import LOCATIONS, X, Y
 from dassim.grid.horizontal import HORIZONTAL
 from dassim.grid.variables import Variable
+from dassim.io.mosaic import Region, assemble
 from dassim.parallel import Domain
-from dassim.parallel.decomposition import Block
 
 Attributes = Mapping[str, Any]
-Horizontal = Mapping[str, tuple[str, str]]
-"""Names of the dimensions along (y, x), by location."""
 
 LATITUDE: Attributes = {
     "standard_name": "latitude",
@@ -143,59 +141,33 @@ class Geometry:
         )
 
 
-def assemble(
-    parts: Sequence[np.ndarray],
-    dims: tuple[str | None, ...],
-    axes: tuple[set[str], set[str]],
-    blocks: Sequence[Block],
-    region: Block,
-) -> np.ndarray:
-    """The ``region`` of an array from its parts on ``blocks``; ``axes``: which of the names in
-    ``dims`` run along y and along x."""
+def join(parts: Sequence[Geometry], regions: Sequence[Region]) -> Geometry:
+    """The geometry of the rectangle that ``regions`` make up, from those of each."""
+    first, around = parts[0], Region.around(regions)
 
-    def place(name: str | None, block: Block) -> slice:
-        for names, inner, outer in zip(axes, (block.y, block.x), (region.y, region.x), strict=True):
-            if name in names:
-                return slice(inner.start - outer.start, inner.stop - outer.start)
-        return slice(None)
-
-    def length(name: str | None, n: int) -> int:
-        return len(region.y) if name in axes[0] else len(region.x) if name in axes[1] else n
-
-    shape = tuple(length(name, n) for name, n in zip(dims, parts[0].shape, strict=True))
-    whole = np.empty(shape, parts[0].dtype)
-    for part, block in zip(parts, blocks, strict=True):
-        whole[tuple(place(name, block) for name in dims)] = part
-    return whole
-
-
-def join(parts: Sequence[Geometry], blocks: Sequence[Block], region: Block) -> Geometry:
-    """The geometry of ``region`` from those of the ``blocks`` that make it up."""
-    first = parts[0]
-    axes = {d[1] for d in first.dims.values()}, {d[2] for d in first.dims.values()}
-
-    def whole(pick: Any, dims: tuple[str | None, ...]) -> np.ndarray:
-        return assemble([pick(part) for part in parts], dims, axes, blocks, region)
+    def whole(pick: Callable[[Geometry], Any], dims: tuple[str, ...]) -> np.ndarray:
+        return assemble([pick(part) for part in parts], dims, regions, around)
 
     def coordinate(name: str) -> Coordinate:
         one = first.coordinates[name]
-        bounds = None
-        if one.bounds is not None:
-            bounds = whole(lambda part: part.coordinates[name].bounds, (*one.dims, None))
         values = whole(lambda part: part.coordinates[name].values, one.dims)
+        bounds = one.bounds
+        if bounds is not None:
+            bounds = whole(lambda part: part.coordinates[name].bounds, (*one.dims, "bnds"))
         return replace(one, values=values, bounds=bounds)
+
+    def mask(location: str) -> np.ndarray:
+        return whole(lambda part: part.masks[location], first.dims[location])
+
+    def metric(name: str) -> np.ndarray:
+        dims = first.dims[METRICS[name][1].location][1:]
+        return whole(lambda part: part.metrics[name], dims)
 
     return Geometry(
         first.dims,
         {name: coordinate(name) for name in first.coordinates},
-        {at: whole(lambda part, at=at: part.masks[at], first.dims[at]) for at in first.masks},
-        {
-            name: whole(
-                lambda part, name=name: part.metrics[name],
-                first.dims[METRICS[name][1].location][1:],
-            )
-            for name in first.metrics
-        },
+        {location: mask(location) for location in first.masks},
+        {name: metric(name) for name in first.metrics},
     )
 
 

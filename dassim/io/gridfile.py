@@ -18,9 +18,10 @@ from dassim.io.netcdf import (
     OutputError,
     describe,
     make_durable,
+    part_name,
     write_coordinates,
 )
-from dassim.io.part import part_name, placement
+from dassim.io.part import placement
 from dassim.parallel import Domain
 
 FOLDER = "grid"
@@ -50,7 +51,7 @@ def write_grid(
     if failure is None:
         path = target / part_name(domain.comm.rank)
         try:
-            _write(path, geometry, Collector.create(domain, None, geometry), domain, attributes)
+            _write(path, geometry, Collector.create(domain, None), domain, attributes)
         except (OSError, RuntimeError) as error:
             failure = f"cannot write {path}: {error}"
     failures = [each for each in domain.comm.allgather(failure) if each]

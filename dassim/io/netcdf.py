@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import netCDF4
 import numpy as np
 
-from dassim.grid.variables import Variable
-from dassim.io.geometry import Geometry
+if TYPE_CHECKING:
+    from dassim.grid.variables import Variable
+    from dassim.io.geometry import Geometry
 
 CONVENTIONS = "CF-1.11"
 
@@ -23,6 +24,9 @@ CHUNK = 2**26
 """Bytes of a chunk at most."""
 
 KINDS = {"float32": "f4", "float64": "f8"}
+
+
+DAY = 86400.0
 
 
 class OutputError(OSError):
@@ -79,3 +83,30 @@ def make_durable(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def part_name(number: int) -> str:
+    """Of the file that holds one part of the grid."""
+    return f"part_{number:05d}.nc"
+
+
+def finished_times(path: Path) -> np.ndarray:
+    """End (s since the start of the run) of every finished record of a file.
+
+    Raises OutputError for a file that cannot be read.
+    """
+    try:
+        with LIBRARY, netCDF4.Dataset(path) as dataset:
+            dataset.set_auto_maskandscale(False)
+            times = np.asarray(dataset["time"][:], float)
+            ends = times
+            if "time_bnds" in dataset.variables:
+                ends = np.asarray(dataset["time_bnds"][:, 1], float)
+    except (OSError, RuntimeError, IndexError) as error:
+        raise OutputError(
+            f"found {path} unreadable ({error}); expected a netCDF file of fields; restore it, or "
+            f"remove its folder and run that time again"
+        ) from error
+    unfinished = ~(np.abs(times) < 0.5 * fill_value("float64"))
+    count = int(np.argmax(unfinished)) if unfinished.any() else len(times)
+    return ends[:count] * DAY

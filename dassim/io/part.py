@@ -18,9 +18,9 @@ from dassim.io.collect import Collector
 from dassim.io.geometry import Geometry
 from dassim.io.netcdf import (
     CONVENTIONS,
+    DAY,
     KINDS,
     LIBRARY,
-    OutputError,
     chunk_of,
     describe,
     fill_value,
@@ -29,14 +29,8 @@ from dassim.io.netcdf import (
 )
 from dassim.io.stream import Clock, Stream
 
-DAY = 86400.0
-
 EARTHLY = ("standard", "proleptic_gregorian", "julian")
 """Calendars of real dates."""
-
-
-def part_name(number: int) -> str:
-    return f"part_{number:05d}.nc"
 
 
 class PartFile:
@@ -110,9 +104,8 @@ class PartFile:
     ) -> dict[str, int]:
         """Length of every dimension; of levels without a coordinate, as long as they will be."""
         sizes = {name: len(c.values) for name, c in geometry.coordinates.items() if len(c.dims) < 2}
-        ny, nx = collector.region.shape
         for names in dims.values():
-            sizes |= {names[-2]: ny, names[-1]: nx}
+            sizes |= dict(zip(names[-2:], collector.region.shape, strict=True))
         return sizes
 
     def append(self, start: float, end: float, fields: Mapping[str, np.ndarray]) -> int:
@@ -161,29 +154,7 @@ def placement(collector: Collector, global_shape: tuple[int, int]) -> dict[str, 
     return {
         "part": np.int32(collector.number),
         "parts": np.int32(collector.count),
-        "region_start": np.array([region.y.start, region.x.start], np.int32),
+        "region_start": np.array(region.start, np.int32),
         "region_shape": np.array(region.shape, np.int32),
         "global_shape": np.array(global_shape, np.int32),
     }
-
-
-def finished_times(path: Path) -> np.ndarray:
-    """End (s since the start of the run) of every finished record of a file.
-
-    Raises OutputError for a file that cannot be read.
-    """
-    try:
-        with LIBRARY, netCDF4.Dataset(path) as dataset:
-            dataset.set_auto_maskandscale(False)
-            times = np.asarray(dataset["time"][:], float)
-            ends = times
-            if "time_bnds" in dataset.variables:
-                ends = np.asarray(dataset["time_bnds"][:, 1], float)
-    except (OSError, RuntimeError, IndexError) as error:
-        raise OutputError(
-            f"found {path} unreadable ({error}); expected a netCDF file of fields; restore it, or "
-            f"remove its folder and run that time again"
-        ) from error
-    unfinished = ~(np.abs(times) < 0.5 * fill_value("float64"))
-    count = int(np.argmax(unfinished)) if unfinished.any() else len(times)
-    return ends[:count] * DAY

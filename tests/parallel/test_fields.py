@@ -8,8 +8,7 @@ import pytest
 
 from dassim.io import part
 from dassim.io.collect import Collector
-from dassim.io.netcdf import OutputError
-from dassim.io.part import finished_times
+from dassim.io.netcdf import OutputError, finished_times
 from dassim.parallel import world
 from tests.models.fields import (
     DAY,
@@ -89,14 +88,13 @@ def test_coordinates_do_not_depend_on_who_writes(folder, geometry):
 
 def test_regions_of_writers_are_rectangles_of_all_points():
     grid = basin()
-    from dassim.io.geometry import of_grid
-
     for writers in (None, 1, 2, 3):
-        collector = Collector.create(grid.domain, writers, of_grid(grid))
+        collector = Collector.create(grid.domain, writers)
         regions = grid.domain.comm.allgather(collector.region if collector.writes else None)
         count = np.zeros((NY, NX), int)
         for region in filter(None, regions):
-            count[region.y.start : region.y.stop, region.x.start : region.x.stop] += 1
+            (y, x), (ny, nx) = region
+            count[y : y + ny, x : x + nx] += 1
         assert (count == 1).all()
 
 

@@ -12,8 +12,7 @@ import pytest
 from dassim.io import part
 from dassim.io.fields import FieldWriter
 from dassim.io.geometry import Geometry, of_grid
-from dassim.io.netcdf import OutputError, chunk_of
-from dassim.io.part import finished_times
+from dassim.io.netcdf import OutputError, chunk_of, finished_times
 from dassim.io.stream import Clock
 from tests.models.fields import (
     ATTRIBUTES,
