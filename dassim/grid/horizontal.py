@@ -117,10 +117,11 @@ def latlon(
             f"found latitudes {latitudes.min()} .. {latitudes.max()}; expected -90 .. 90 degrees"
         )
     longitudes = np.asarray(longitude_faces, float)
-    if domain.periodic[1] and not np.isclose(longitudes[-1] - longitudes[0], 360.0):
+    extent = longitudes[-1] - longitudes[0]
+    if domain.periodic[1] and not np.isclose(360.0 / extent, np.rint(360.0 / extent)):
         raise GridError(
-            f"found a grid periodic in x over {longitudes[-1] - longitudes[0]} degrees of "
-            f"longitude; expected 360, or a closed x"
+            f"found a grid periodic in x over {extent} degrees of longitude; expected 360 or a "
+            f"whole fraction of it, or a closed x"
         )
     lon = _axis(domain, X, longitudes, halo)
     lat = _axis(domain, Y, latitudes, halo)

@@ -102,9 +102,11 @@ class LatLonGrid(Section):
         _check_edges(latitudes, "from -90 to 90 degrees, south first", "lat", "dlat", self, 90.0)
         _check_edges(longitudes, "at most 360 degrees, west first", "lon", "dlon", self, np.inf)
         extent = longitudes[-1] - longitudes[0]
-        if self.periodic and not np.isclose(extent, 360.0):
+        sectors = 360.0 / extent
+        if self.periodic and not np.isclose(sectors, np.rint(sectors)):
             found = f"x periodic over {extent:g} degrees"
-            raise refuse("360 degrees", "correct lon or dlon", key="periodic", found=found)
+            expected = "360 degrees or a whole fraction of it"
+            raise refuse(expected, "correct lon or dlon", key="periodic", found=found)
         return self
 
     @property

@@ -93,8 +93,8 @@ def test_the_earth_is_that_of_the_grid():
         (latlon(lat0=""), "grid: found no lat0; expected lat or lat0 and dlat; add lat0"),
         (latlon(lat=[0, 1]), "grid.dlat: found lat and lat0 and dlat; expected either lat or lat0"),
         (
-            latlon(periodic="[x]"),
-            "grid.periodic: found x periodic over 40 degrees; expected 360 degrees; correct lon or",
+            latlon(periodic="[x]", lon=[0, 50]),
+            "grid.periodic: found x periodic over 50 degrees; expected 360 degrees or a whole ",
         ),
         (latlon(periodic="[y]"), "grid.periodic[0]: found 'y'; expected x"),
     ],

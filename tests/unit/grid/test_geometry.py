@@ -189,7 +189,7 @@ def test_impossible_geometry_is_refused_with_what_was_found():
     )
     refuse(r"latitudes -60.0 \.\. 91.0; expected -90", lambda: sphere(np.linspace(-60, 91, NY + 1)))
     refuse(
-        r"periodic in x over 300.0 degrees .*expected 360, or a closed x",
+        r"periodic in x over 300.0 degrees .*expected 360 or a whole",
         lambda: latlon(CHANNEL, 300 * line, lat),
     )
     arrays = {f"{name}_{at}": np.ones((NY, NX)) for name in ("dx", "dy") for at in HORIZONTAL}
