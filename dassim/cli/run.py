@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dassim.config import Loaded, Namelist
     from dassim.parallel import AbstractCommunicator
     from dassim.simulation.plan import Outcome
+    from dassim.simulation.signals import StopRequest
     from dassim.simulation.timing import Stopwatch
 
 FAILED = 1
@@ -54,6 +55,7 @@ def command(
     from dassim.cli.ranks import agreed
     from dassim.config import Namelist, load
     from dassim.parallel import abort_on_error, world
+    from dassim.simulation.signals import stop_requests
     from dassim.simulation.timing import Stopwatch
 
     jax.config.update("jax_enable_x64", True)
@@ -61,8 +63,8 @@ def command(
     options = [*(overrides or ()), *([f"run.wall_clock={wall_clock}"] if wall_clock else ())]
     loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=options))
     path = folder or Path("runs") / loaded.namelist.name
-    with abort_on_error(comm):
-        code = run(loaded, path, comm, stopwatch, resume=resume)
+    with abort_on_error(comm), stop_requests() as request:
+        code = run(loaded, path, comm, stopwatch, request, resume=resume)
         comm.barrier()
     raise SystemExit(code)
 
@@ -72,6 +74,7 @@ def run(
     path: Path,
     comm: AbstractCommunicator,
     stopwatch: Stopwatch,
+    request: StopRequest,
     *,
     resume: bool,
 ) -> int:
@@ -82,11 +85,9 @@ def run(
     from dassim.config.outputs import open_writers
     from dassim.config.simulation import build_case, build_outlets, build_plan, difference, notes
     from dassim.config.text import as_yaml
-    from dassim.io.netcdf import OutputError
-    from dassim.io.restarts import RestartError
-    from dassim.simulation.errors import RunError, UnstableError
+    from dassim.simulation.errors import UnstableError
     from dassim.simulation.folder import RunFolder, claimed
-    from dassim.simulation.run import simulate
+    from dassim.simulation.run import OF_ALL_RANKS, simulate
 
     namelist = loaded.namelist
     own = RunFolder(path)
@@ -116,8 +117,9 @@ def run(
                 reporter=teller,
                 notes=comm.bcast(notes(namelist) if comm.is_root else None),
                 stopwatch=stopwatch,
+                request=request,
             )
-    except (RunError, RestartError, OutputError) as error:
+    except OF_ALL_RANKS as error:
         if comm.is_root:
             typer.echo(f"dassim run: {error}", err=True)
         return UNSTABLE if isinstance(error, UnstableError) else FAILED

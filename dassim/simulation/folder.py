@@ -88,12 +88,12 @@ def claimed(
         except OSError as error:
             raise OSError(f"{error}; choose a folder that can be written, by --folder") from error
         _lock(lock[0].fileno(), folder.path)
+        if not resume and (folder.namelist.exists() or folder.restarts.exists()):
+            raise RunError(
+                f"{folder.path}: found a run; go on with it by --resume, or choose another "
+                f"folder by --folder"
+            )
         if folder.namelist.exists():
-            if not resume:
-                raise RunError(
-                    f"{folder.path}: found a run; go on with it by --resume, or choose another "
-                    f"folder by --folder"
-                )
             changed = difference(folder.namelist.read_text(encoding="utf-8"))
             if changed is not None:
                 raise RunError(

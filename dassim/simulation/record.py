@@ -19,19 +19,19 @@ COMPILE = "compile"
 class Written:
     """What has been written of one kind, and how long the time loop waited for it."""
 
-    count: int = 0
+    count: int | None = None
     bytes: int = 0
     seconds: float = 0.0
 
     def add(self, size: int, seconds: float) -> None:
-        self.count += 1
+        self.count = (self.count or 0) + 1
         self.bytes += size
         self.seconds += seconds
 
     def to_json(self) -> dict[str, Any]:
         rate = self.bytes / self.seconds if self.seconds else None
         return {
-            "count": self.count,
+            **({} if self.count is None else {"count": self.count}),
             "bytes": self.bytes,
             "seconds": self.seconds,
             "bytes_per_second": rate,
@@ -51,8 +51,10 @@ class Tally:
         self.files.setdefault(kind, Written()).add(size, seconds)
 
 
-def figures(tally: Tally, stopwatch: Stopwatch, clock: Clock) -> dict[str, Any]:
-    """Figures of merit, the time split (s), and the files of this session.
+def figures(
+    tally: Tally, fields: Mapping[str, Written], stopwatch: Stopwatch, clock: Clock
+) -> dict[str, Any]:
+    """Figures of merit, the time split (s), and the files of this session, with ``fields``.
 
     Speeds are of the whole time loop, with its output, without start and compilation.
     """
@@ -60,7 +62,7 @@ def figures(tally: Tally, stopwatch: Stopwatch, clock: Clock) -> dict[str, Any]:
     in_loop = sum(time for part, time in seconds.items() if part not in (COMPILE, "start"))
     per_second = tally.steps / in_loop if in_loop else 0.0
     rate = per_second * tally.cells
-    total = stopwatch.elapsed
+    total, files = stopwatch.elapsed, {**tally.files, **fields}
     return {
         "figure_of_merit": {
             "simulated_years_per_day": clock.years(per_second * SECONDS_PER_DAY),
@@ -73,7 +75,7 @@ def figures(tally: Tally, stopwatch: Stopwatch, clock: Clock) -> dict[str, Any]:
             **seconds,
             "other": max(0.0, total - sum(seconds.values())),
         },
-        "files": {kind: written.to_json() for kind, written in tally.files.items()},
+        "files": {kind: written.to_json() for kind, written in files.items()},
     }
 
 

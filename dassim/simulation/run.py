@@ -9,29 +9,31 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 
-from dassim.io.restarts import Entry, Moment, StateArchive
-from dassim.parallel.agreement import on_root
+from dassim.io.netcdf import OutputError
+from dassim.io.restarts import Entry, Moment, RestartError, StateArchive
 from dassim.simulation.advance import Carry, Program, means, snapshot
-from dassim.simulation.clock import SECONDS_PER_DAY
 from dassim.simulation.errors import RunError, UnstableError
 from dassim.simulation.events import next_event
-from dassim.simulation.folder import Log, RunFolder
+from dassim.simulation.folder import RunFolder
 from dassim.simulation.monitor import Health, Monitor
 from dassim.simulation.plan import Case, Outcome, Outlet, Plan
-from dassim.simulation.progress import PlainReporter, Progress, Reporter, in_words
-from dassim.simulation.record import COMPILE, STEPS, Tally, Written, as_record, figures
-from dassim.simulation.signals import StopRequest, stop_requests
+from dassim.simulation.position import Position, position_leaves, read_position
+from dassim.simulation.progress import PlainReporter, Reporter
+from dassim.simulation.record import COMPILE, STEPS
+from dassim.simulation.reports import Reports
+from dassim.simulation.signals import StopRequest
 from dassim.simulation.timing import Pace, Stopwatch
-from dassim.simulation.trees import named_leaves, tree_from_named
+from dassim.simulation.trees import named_leaves
 
-MEANS = "means."
-"""Begins the names, among the leaves of a restart, of the sums that means need."""
+OF_ALL_RANKS = (RunError, RestartError, OutputError)
+"""Errors that are raised on all ranks or on none."""
+
+SLOW_DISK = 100e6
+"""Bytes per second that a rank writes at least, until the first restart tells."""
 
 
 def simulate(
@@ -44,35 +46,28 @@ def simulate(
     reporter: Reporter | None = None,
     notes: Mapping[str, Any] | None = None,
     stopwatch: Stopwatch | None = None,
+    request: StopRequest | None = None,
 ) -> Outcome:
-    """Run ``case`` in ``folder``. All ranks call this together.
+    """Run ``case`` in ``folder``, which is :func:`~dassim.simulation.folder.claimed`. All ranks
+    call this together.
 
     ``resume``: go on from the newest whole restart, if there is one. ``notes``: where the run
-    comes from, kept beside every state. ``stopwatch``: started with the job.
+    comes from, kept beside every state. ``stopwatch``: started with the job. ``request``: what may
+    ask this rank to stop.
 
-    Raises UnstableError, RunError, or RestartError, the same on all ranks.
+    Raises UnstableError, RunError, RestartError or OutputError, the same on all ranks.
     """
-    with stop_requests() as request:
-        loop = _Loop(
-            case,
-            plan,
-            folder,
-            tuple(outlets),
-            reporter or PlainReporter(),
-            notes or {},
-            stopwatch or Stopwatch(),
-            request,
-        )
-        return loop.run(resume)
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where the loop is: its step, what it carries, and from which step on it sums up means."""
-
-    step: int
-    carry: Carry
-    since: Mapping[str, int]
+    loop = _Loop(
+        case,
+        plan,
+        folder,
+        tuple(outlets),
+        reporter or PlainReporter(),
+        notes or {},
+        stopwatch or Stopwatch(),
+        request or StopRequest(),
+    )
+    return loop.run(resume)
 
 
 class _Loop:
@@ -90,12 +85,7 @@ class _Loop:
         request: StopRequest,
     ):
         self.case, self.plan, self.folder, self.outlets = case, plan, folder, outlets
-        self.reporter, self.notes, self.stopwatch, self.request = (
-            reporter,
-            notes,
-            stopwatch,
-            request,
-        )
+        self.stopwatch, self.request = stopwatch, request
         model = case.model
         self.comm = model.domain.comm
         self.program = Program(
@@ -111,28 +101,32 @@ class _Loop:
             )
         }
         self.schedules = [plan.log, plan.restarts, plan.snapshots, *(o.schedule for o in outlets)]
-        self.log = Log(folder.log, [*LOG_COLUMNS, *map(self._column, self.monitor.kinds)])
+        self.reports = Reports(
+            case, folder, self.monitor.kinds, outlets, reporter, notes, stopwatch
+        )
         self.pace = Pace(plan.patience)
-        self.tally = Tally(cells=_cells(case), ranks=self.comm.size)
-        self.earlier: dict[str, Any] = {}
         self.reason: str | None = None
-        self.restart_seconds = 0.0
         self.restarted_at: int | None = None
-        self.logged = (0, 0.0)
+        self.at = self.good = Position(
+            0,
+            self.program.start(case.parameters, case.state),
+            {stream: 0 for stream, _ in self.program.streams},
+        )
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(self.at.carry.state))
+        self.restart_seconds = size / SLOW_DISK
 
     # -- the loop ---------------------------------------------------------------------------------
 
     def run(self, resume: bool) -> Outcome:
-        if self.comm.is_root:
-            self.earlier = self.folder.read_record()
         try:
             outcome = self._run(resume)
-        except BaseException as error:
+        except OF_ALL_RANKS as error:
+            status = "unstable" if isinstance(error, UnstableError) else "failed"
+            with suppress(RunError):
+                self.reports.record(self.at.step, status, str(error))
             for outlet in self.outlets:
-                with suppress(Exception):
+                with suppress(OutputError):
                     outlet.writer.close()
-            if isinstance(error, UnstableError):
-                self._record("unstable", str(error))
             raise
         for outlet in self.outlets:
             outlet.writer.close()
@@ -140,21 +134,22 @@ class _Loop:
 
     def _run(self, resume: bool) -> Outcome:
         with self.stopwatch.part("start"):
-            self.at = self._start(resume)
-            self.good = self.at
-            self.log_start()
-        health = self._checked()
-        self._record("running")
-        if self.at.step == 0:
-            self._report(health)
-        if self.at.step < self.case.steps:
-            with self.stopwatch.part(COMPILE):
+            if resume:
+                self._resume()
+            self.reports.start(self.at.step)
+        with self.stopwatch.part(COMPILE):
+            health = self._checked()
+            if self.at.step < self.case.steps:
                 self.program.compile(self.case.parameters, self.at.carry)
-        self.logged = (self.at.step, time.monotonic())
+        self.reports.record(self.at.step, "running")
+        if self.at.step == 0:
+            self.reports.progress(0, health)
+        self.reports.restart_clock(self.at.step)
         while self.at.step < self.case.steps and self.reason is None:
             self._advance(next_event(self.schedules, self.at.step, self.case.steps))
             self._arrive()
-        self._record("finished" if self.reason is None else "stopped", self.reason)
+        status = "finished" if self.reason is None else "stopped"
+        self.reports.record(self.at.step, status, self.reason)
         return Outcome(self.at.step, self.reason)
 
     def _advance(self, target: int) -> None:
@@ -166,10 +161,9 @@ class _Loop:
             jax.block_until_ready(carry)
             took = time.monotonic() - begin
             self.stopwatch.add(STEPS, took)
-            self.tally.steps += steps
+            self.reports.tally.steps += steps
             self.at = Position(self.at.step + steps, carry, self.at.since)
-            if self.comm.is_root:
-                self.reporter.tick(self.at.step, self.case.steps)
+            self.reports.tick(self.at.step)
             if self._stops(steps, took) and self.at.step < self.case.steps:
                 return
             self.reason = None
@@ -191,77 +185,47 @@ class _Loop:
         """All that is due at this step."""
         step, plan = self.at.step, self.plan
         ends = step == self.case.steps or self.reason is not None
-        health = self._checked()
+        with self.stopwatch.part("monitor"):
+            health = self._checked()
         for outlet in self.outlets:
             if outlet.schedule.due(step):
                 self._put(outlet)
         if plan.snapshots.due(step):
             self._save("snapshots", named_leaves(self.at.carry.state))
+        if plan.log.due(step) or ends:
+            with self.stopwatch.part("monitor"):
+                self.reports.progress(step, health)
         if plan.restarts.due(step) or ends:
             self._save_restart()
-        if plan.log.due(step) or ends:
-            self._report(health)
 
     # -- start ------------------------------------------------------------------------------------
 
-    def _start(self, resume: bool) -> Position:
-        fresh = self.program.start(self.case.parameters, self.case.state)
-        streams = [stream for stream, _ in self.program.streams]
-        entry = self._newest_restart() if resume else None
-        if entry is None:
-            at = Position(0, fresh, dict.fromkeys(streams, 0))
-        else:
-            at = self._read(entry, fresh)
-            self._say(f"going on from {entry.folder}")
-            self.restarted_at = at.step
-        if resume:
-            for outlet in self.outlets:
-                outlet.writer.truncate_after(self.case.clock.seconds(at.step))
-        return at
+    def _resume(self) -> None:
+        entry = self._newest_restart()
+        if entry is not None:
+            self.at = read_position(self.archives["restarts"], entry, self.at.carry)
+            self.good, self.restarted_at = self.at, self.at.step
+            self.reports.say(f"going on from {entry.folder}")
+        for outlet in self.outlets:
+            outlet.writer.truncate_after(self.case.clock.seconds(self.at.step))
 
     def _newest_restart(self) -> Entry | None:
         entry, damaged = self.archives["restarts"].newest()
         for problems in damaged.values():
-            self._say(f"left out a damaged restart: {'; '.join(problems)}")
+            self.reports.say(f"left out a damaged restart: {'; '.join(problems)}")
         if entry is None and damaged:
             raise RunError(
                 f"{self.folder.restarts}: found {len(damaged)} restarts, none of them whole; "
                 f"remove them to begin at the start"
             )
         if entry is None:
-            self._say("found no restart; begin at the start")
+            self.reports.say("found no restart; begin at the start")
         elif entry.step > self.case.steps:
             raise RunError(
                 f"{entry.folder}: found a restart at step {entry.step}, after the end of this run "
                 f"at step {self.case.steps}; lengthen time.duration"
             )
         return entry
-
-    def _read(self, entry: Entry, fresh: Carry) -> Position:
-        """The state in ``entry``, and the sums of the streams that it has."""
-        archive, found = self.archives["restarts"], entry.manifest.leaves
-        leaves = named_leaves(fresh.state)
-        unknown = [n for n in found if n not in leaves and not n.startswith(MEANS)]
-        if unknown:
-            raise RunError(
-                f"{entry.folder}: found {unknown[0]}, which this model does not have; continue "
-                f"with the namelist that wrote it"
-            )
-        state = tree_from_named(archive.read(entry, leaves), fresh.state)
-        since, sums = {}, {}
-        for stream, of_stream in fresh.sums.items():
-            names = {name: f"{MEANS}{stream}.{name}" for name in of_stream}
-            begin = f"{MEANS}{stream}.since"
-            since[stream], sums[stream] = entry.step, of_stream
-            if all(name in found for name in (begin, *names.values())):
-                like = {names[name]: total for name, total in of_stream.items()}
-                read = archive.read(entry, {**like, begin: np.int64(0)})
-                since[stream] = int(read[begin])
-                sums[stream] = {name: jax.numpy.asarray(read[names[name]]) for name in of_stream}
-        return Position(entry.step, Carry(state, sums), since)
-
-    def log_start(self) -> None:
-        on_root(self.comm, lambda: self.log.start(self.at.step))
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -290,18 +254,10 @@ class _Loop:
         with self.stopwatch.part("output"):
             for outlet in self.outlets:
                 outlet.writer.flush()
-        sums = {
-            f"{MEANS}{stream}.{name}": total
-            for stream, of_stream in at.carry.sums.items()
-            for name, total in of_stream.items()
-        }
-        since = {f"{MEANS}{stream}.since": np.int64(step) for stream, step in at.since.items()}
-        self.restart_seconds = self._save(
-            "restarts", {**named_leaves(at.carry.state), **sums, **since}
-        )
+        self.restart_seconds = self._save("restarts", position_leaves(at))
         self.restarted_at = at.step
         self.archives["restarts"].prune(self.plan.keep_last, self.plan.keep_every)
-        self._record("running")
+        self.reports.record(at.step, "running")
 
     def _save(self, kind: str, arrays: Mapping[str, Any]) -> float:
         """Write a state; how many seconds that took."""
@@ -309,15 +265,14 @@ class _Loop:
         written = self.archives[kind].write(self._moment(self.at.step), arrays)
         took = time.monotonic() - begin
         self.stopwatch.add(kind, took)
-        self.tally.wrote(kind, written.bytes, took)
+        self.reports.tally.wrote(kind, written.bytes, took)
         return took
 
     # -- stability --------------------------------------------------------------------------------
 
     def _checked(self) -> Health:
         """The model's numbers, provided that nothing is wrong with the state."""
-        with self.stopwatch.part("monitor"):
-            health = self.monitor(self.case.parameters, self.at.carry.state)
+        health = self.monitor(self.case.parameters, self.at.carry.state)
         if health.problems:
             raise self._unstable(health)
         self.good = self.at
@@ -330,16 +285,7 @@ class _Loop:
         if before.step == self.at.step:
             problems = "; ".join(health.problems)
             return UnstableError(f"the state at step {before.step} cannot be run: {problems}")
-        while before.step < self.at.step:
-            carry = self.program(self.case.parameters, before.carry, 1)
-            now = self.monitor(self.case.parameters, carry.state)
-            after = Position(before.step + 1, carry, before.since)
-            if now.problems:
-                health = now
-                break
-            before = after
-        else:
-            after = self.at
+        before, after, health = self._first_wrong(before, health)
         for at in (before, after):
             leaves = named_leaves(at.carry.state)
             self.archives["diagnosis"].write(self._moment(at.step), leaves)
@@ -351,91 +297,18 @@ class _Loop:
             f"in run.limits"
         )
 
-    # -- reports ----------------------------------------------------------------------------------
-
-    def _report(self, health: Health) -> None:
-        """A line for people and one for the log."""
-        at, clock, now = self.at, self.case.clock, time.monotonic()
-        step, then = self.logged
-        rate = (at.step - step) / (now - then) if then and now > then else 0.0
-        left = (self.case.steps - at.step) / rate if rate else 0.0
-        progress = Progress(
-            clock.text(at.step),
-            at.step,
-            self.case.steps,
-            in_words(health.values, self.monitor.kinds),
-            clock.years(rate * SECONDS_PER_DAY),
-            rate * self.tally.cells,
-            left,
-        )
-        if self.comm.is_root:
-            self.reporter.progress(progress)
-        values = [
-            at.step,
-            clock.seconds(at.step),
-            clock.text(at.step),
-            f"{self.stopwatch.elapsed:.3f}",
-            f"{progress.years_per_day:.6g}",
-            f"{progress.cells_per_second:.6g}",
-            *(repr(value) for value in health.values.values()),
-        ]
-        with self.stopwatch.part("monitor"):
-            on_root(self.comm, lambda: self.log.add(values))
-        self.logged = (at.step, now)
-
-    def _record(self, status: str, reason: str | None = None) -> None:
-        case, domain, at = self.case, self.case.model.domain, self.at
-        for outlet in self.outlets:
-            writer = outlet.writer
-            self.tally.files[f"fields/{outlet.name}"] = Written(
-                bytes=writer.bytes_written, seconds=writer.seconds_lost
-            )
-        session = {
-            "status": status,
-            **({"reason": reason} if reason else {}),
-            "step": at.step,
-            "steps": case.steps,
-            "date": case.clock.text(at.step),
-            "calendar": case.clock.calendar,
-            "time_step": case.clock.time_step,
-            "ranks": self.comm.size,
-            "layout": list(domain.decomposition.layout),
-            "grid": list(domain.global_shape),
-            "cells": self.tally.cells,
-            **figures(self.tally, self.stopwatch, case.clock),
-        }
-        record = as_record(self.earlier, session, self.notes)
-        on_root(self.comm, lambda: self.folder.write_record(record))
-
-    def _column(self, name: str) -> str:
-        return f"{name} ({self.monitor.kinds[name].units})"
+    def _first_wrong(self, before: Position, health: Health) -> tuple[Position, Position, Health]:
+        """The first wrong state after the good one ``before``, the one before it, and what is
+        wrong: the same steps again, one by one."""
+        while before.step < self.at.step:
+            carry = self.program(self.case.parameters, before.carry, 1)
+            after = Position(before.step + 1, carry, before.since)
+            now = self.monitor(self.case.parameters, carry.state)
+            if now.problems:
+                return before, after, now
+            before = after
+        return self.good, self.at, health
 
     def _moment(self, step: int) -> Moment:
         clock = self.case.clock
         return Moment(step, clock.seconds(step), clock.text(step), clock.label(step))
-
-    def _say(self, text: str) -> None:
-        if self.comm.is_root:
-            self.reporter.message(text)
-
-
-LOG_COLUMNS = (
-    "step",
-    "time (s)",
-    "date",
-    "wall clock (s)",
-    "simulated years per day",
-    "cells per second",
-)
-
-
-def _cells(case: Case) -> int:
-    """Points of the largest field."""
-    domain = case.model.domain
-    ny, nx = domain.global_shape
-    sizes = [
-        int(np.prod(np.shape(leaf)[:-2])) * ny * nx
-        for leaf in jax.tree.leaves(case.state)
-        if np.ndim(leaf) >= 2
-    ]
-    return max(sizes, default=0)
