@@ -6,6 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 
+import dassim
 from dassim.io import part
 from dassim.io.collect import Collector
 from dassim.io.netcdf import OutputError, finished_times
@@ -56,6 +57,22 @@ def test_parts_make_up_the_whole(folder, writers):
     np.testing.assert_array_equal(found, expected)
     size = world().size
     assert parts == (size if writers is None else min(writers, size))
+    world().barrier()
+
+
+@pytest.mark.parametrize("writers", [None, 2])
+def test_the_parts_open_as_one_dataset(folder, writers):
+    grid = basin("spherical")
+    write_days(folder, stream(writers=writers), grid, range(3))
+    found = dassim.open(folder)
+    assert found.sizes["time"] == 3
+    for name, at in {"T": "c", "u": "u", "zeta": "q"}.items():
+        wet = grid.domain.gather(grid.owned_mask(at))
+        for day in range(3):
+            expected = np.where(wet, whole_field(name, day), np.nan)
+            np.testing.assert_array_equal(found[name][day], expected)
+    np.testing.assert_array_equal(found.lon, np.arange(NX) * 45 + 22.5)
+    np.testing.assert_array_equal(found.bottom_depth, grid.domain.gather(grid.owned(grid.depth.c)))
     world().barrier()
 
 
