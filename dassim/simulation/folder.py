@@ -81,12 +81,9 @@ def claimed(
     lock: list[Any] = []
 
     def claim() -> None:
-        try:
-            with plain_errors(folder.path):
-                folder.path.mkdir(parents=True, exist_ok=True)
-                lock.append((folder.path / ".lock").open("w"))
-        except OSError as error:
-            raise OSError(f"{error}; choose a folder that can be written, by --folder") from error
+        with _writable(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
+            lock.append((folder.path / ".lock").open("w"))
         _lock(lock[0].fileno(), folder.path)
         if not resume and (folder.namelist.exists() or folder.restarts.exists()):
             raise RunError(
@@ -100,7 +97,7 @@ def claimed(
                     f"{folder.path}: found a run of another namelist: {changed}; resume it with "
                     f"its own namelist, or choose another folder by --folder"
                 )
-        with plain_errors(folder.path):
+        with _writable(folder.path):
             write_text(folder.namelist, namelist)
 
     try:
@@ -115,6 +112,15 @@ def claimed(
     finally:
         for file in lock:
             file.close()
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        with plain_errors(path):
+            yield
+    except OSError as error:
+        raise OSError(f"{error}; choose a folder that can be written, by --folder") from error
 
 
 def _lock(descriptor: int, path: Path) -> None:

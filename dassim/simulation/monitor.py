@@ -83,9 +83,7 @@ class Monitor:
                 continue
             rank = next(rank for rank, count in enumerate(counts) if count)
             place = self._place(rank, ranks[rank][1][name][1], np.shape(leaf), name)
-            problems.append(
-                f"{name} is not finite at {place}, and {sum(counts)} such points in all"
-            )
+            problems.append(f"{name} is not finite at {place}, one of {sum(counts)} such points")
         return problems
 
     def _beyond(self, values: Mapping[str, tuple[float, int, int]]) -> list[str]:
