@@ -101,13 +101,10 @@ def claimed(
             write_text(folder.namelist, namelist)
 
     try:
-        on_root(comm, claim, kinds=(OSError, RunError))
-    except RankError as error:
-        hint = (
-            "" if "--folder" in str(error) else "; choose a folder that can be written, by --folder"
-        )
-        raise RunError(f"{error}{hint}") from error
-    try:
+        try:
+            on_root(comm, claim, kinds=(OSError, RunError))
+        except RankError as error:
+            raise RunError(str(error)) from error
         yield
     finally:
         for file in lock:
