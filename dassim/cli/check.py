@@ -25,7 +25,8 @@ def command(
     """Validate a namelist and the files that it names, and print it with SI values and defaults.
 
     Its decomposition and the estimated memory and file sizes follow as comments, and what is
-    doubtful about its start. The model is built on the ranks of this command.
+    doubtful about its start: the model is built, on the ranks of this command. With --ranks for
+    another number of them nothing is built.
     """
     import jax
 
@@ -48,7 +49,10 @@ def command(
             return [f"warning: {doubt}" for doubt in doubts(loaded.namelist, comm)]
 
     loaded, lines = agreed(comm, examine)
-    lines += agreed(comm, build)
+    if ranks in (None, comm.size):
+        lines += agreed(comm, build)
+    else:
+        lines += [f"grid and start not built: {ranks} ranks are planned, found {comm.size} here"]
     if comm.is_root:
         _print("\n".join([as_yaml(loaded.namelist), *(f"# {line}".rstrip() for line in lines)]))
 

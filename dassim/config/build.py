@@ -14,26 +14,37 @@ from dassim.config.schema.namelist import AbstractBasinNamelist, AbstractNamelis
 from dassim.config.vertical import level_thickness
 from dassim.grid import Grid, GridError, levels
 from dassim.grid import build_grid as assemble
-from dassim.parallel import AbstractCommunicator, Decomposition, DecompositionError, Domain, world
+from dassim.parallel import (
+    AbstractCommunicator,
+    Decomposition,
+    DecompositionError,
+    Domain,
+    SerialCommunicator,
+    world,
+)
 
 
 def build_grid(namelist: AbstractBasinNamelist, domain: Domain) -> Grid:
-    """This rank's part of the grid that ``namelist`` describes."""
+    """This rank's part of the grid that ``namelist`` describes.
+
+    All ranks call this together; what one of them refuses is raised as NamelistError on all.
+    """
     if jax.dtypes.canonicalize_dtype(namelist.precision) != namelist.precision:
         raise RuntimeError(
             f"precision: {namelist.precision} with 64-bit numbers switched off in JAX; call "
             f'jax.config.update("jax_enable_x64", True) at the start of the program'
         )
-    with _blamed_on("grid"):
+    comm = domain.comm
+    with _blamed_on("grid", comm=comm):
         horizontal = build_horizontal(namelist.grid, domain, namelist.precision)
-    with _blamed_on("vertical"):
-        column = levels(level_thickness(namelist.vertical), namelist.precision)
-    with _blamed_on("bathymetry"):
         centres = cell_centres(namelist.grid)
+    with _blamed_on("vertical", comm=comm):
+        column = levels(level_thickness(namelist.vertical), namelist.precision)
+    with _blamed_on("bathymetry", comm=comm):
         depth = bottom_depth(namelist.bathymetry, centres)
-        if depth is not None:
-            check_depth(depth, centres, domain)
-        return assemble(horizontal, column, depth)
+    if depth is not None:
+        check_depth(depth, centres, domain)
+    return assemble(horizontal, column, depth)
 
 
 def build_domain(namelist: AbstractNamelist, comm: AbstractCommunicator | None = None) -> Domain:
@@ -57,9 +68,16 @@ def build_decomposition(namelist: AbstractNamelist, size: int) -> Decomposition:
 
 
 @contextmanager
-def _blamed_on(*path: str) -> Iterator[None]:
-    """What the grid or the decomposition refuses is a problem of the section ``path``."""
+def _blamed_on(*path: str, comm: AbstractCommunicator = SerialCommunicator()) -> Iterator[None]:
+    """What the grid or the decomposition refuses on any rank of ``comm`` is a problem of the
+    section ``path`` on all. The body sends no messages."""
+    refusal = None
     try:
         yield
     except (GridError, DecompositionError) as error:
-        raise NamelistError([Problem(path, str(error))]) from error
+        refusal = NamelistError([Problem(path, str(error))])
+    except NamelistError as error:
+        refusal = error
+    first = next((found for found in comm.allgather(refusal) if found is not None), None)
+    if first is not None:
+        raise first

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
+from dassim.config.build import build_domain, build_grid
 from dassim.config.errors import (
     NamelistError,
     NamelistWarning,
@@ -58,7 +59,8 @@ def _(namelist: OceanNamelist, comm: AbstractCommunicator | None = None) -> Expe
 
 @singledispatch
 def doubts(namelist: Any, comm: AbstractCommunicator | None = None) -> list[Problem]:
-    """What is doubtful about the start of the experiment, on rank 0, found by building it.
+    """What is doubtful about the start of the experiment, on rank 0, found by building it; of a
+    namelist without a model, its grid.
 
     Raises NamelistError for what cannot run, and on rank 0 for a time step beyond a limit. All
     ranks call this together.
@@ -75,4 +77,5 @@ def doubts(namelist: Any, comm: AbstractCommunicator | None = None) -> list[Prob
 
 @doubts.register
 def _(namelist: GridNamelist, comm: AbstractCommunicator | None = None) -> list[Problem]:
+    build_grid(namelist, build_domain(namelist, comm))
     return []

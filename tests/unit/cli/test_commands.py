@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from dassim.cli import COMMANDS, info
-from dassim.config import Namelist, load
+from dassim.config import Namelist, NamelistError, Problem, load
 from dassim.parallel import SerialCommunicator
 from dassim.parallel.diagnosis import mpi_facts
 from dassim.provenance import commit, versions
@@ -72,6 +72,20 @@ def test_check_reports_levels_steps_blocks_and_bytes(dassim, box):
     ]
     words = [line.split() for line in report]
     assert ["#", "one", "field", "(z,", "y,", "x)", "1.15", "kB", "3.07", "kB"] in words
+
+
+def test_check_builds_the_grid_of_a_namelist_without_a_model(dassim, box, monkeypatch):
+    refusal = NamelistError([Problem(("grid",), "a hole")])
+    monkeypatch.setattr("dassim.config.experiment.build_grid", raises(refusal))
+    result = dassim("check", box)
+    assert (result.code, result.out) == (2, "")
+    assert "grid: a hole" in result.err
+
+
+def test_check_for_other_ranks_than_its_own_builds_nothing(dassim, box, monkeypatch):
+    monkeypatch.setattr("dassim.config.experiment.build_grid", raises(AssertionError("built")))
+    out = dassim("check", box, "--ranks", "2", "--set", "decomposition.layout=[1, 2]").out
+    assert "# grid and start not built: 2 ranks are planned, found 1 here\n" in out
 
 
 # -- schema ---------------------------------------------------------------------------------------
