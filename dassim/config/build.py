@@ -67,8 +67,11 @@ def build_decomposition(namelist: AbstractNamelist, size: int) -> Decomposition:
         )
 
 
+SERIAL = SerialCommunicator()
+
+
 @contextmanager
-def _blamed_on(*path: str, comm: AbstractCommunicator = SerialCommunicator()) -> Iterator[None]:
+def _blamed_on(*path: str, comm: AbstractCommunicator = SERIAL) -> Iterator[None]:
     """What the grid or the decomposition refuses on any rank of ``comm`` is a problem of the
     section ``path`` on all. The body sends no messages."""
     refusal = None

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NoReturn
 
+from dassim.parallel.failure import abort_when_uncaught
+
 # Set by the usual launchers (Open MPI, MPICH and Intel's Hydra, PMIx, Slurm's srun, Cray PALS).
-LAUNCHER_VARIABLES = (
+SIZE_VARIABLES = (
     "OMPI_COMM_WORLD_SIZE",
     "PMI_SIZE",
-    "PMI_RANK",
-    "PMIX_RANK",
     "MV2_COMM_WORLD_SIZE",
-    "PALS_RANKID",
     "SLURM_STEP_NUM_TASKS",
 )
+LAUNCHER_VARIABLES = (*SIZE_VARIABLES, "PMI_RANK", "PMIX_RANK", "PALS_RANKID")
 
 
 class AbstractCommunicator(abc.ABC):
@@ -118,7 +118,7 @@ class MPICommunicator(AbstractCommunicator):
         try:
             import mpi4jax  # noqa: F401
             from mpi4py import MPI
-        except ImportError as error:
+        except (ImportError, RuntimeError) as error:  # RuntimeError: built for another MPI
             raise ImportError(
                 f"a run on MPI ranks needs mpi4py and mpi4jax, found neither or a broken one "
                 f"({error}); install dassim[mpi], or start one process without a launcher"
@@ -161,14 +161,17 @@ class MPICommunicator(AbstractCommunicator):
 
 
 def launched_by_mpi(environment: Mapping[str, str]) -> bool:
-    """Whether a launcher's variables stand in ``environment``."""
-    return any(name in environment for name in LAUNCHER_VARIABLES)
+    """Whether a launcher's variables in ``environment`` tell of several ranks, or of a rank
+    without saying how many there are."""
+    sizes = {environment[name] for name in SIZE_VARIABLES if name in environment}
+    return sizes != {"1"} and any(name in environment for name in LAUNCHER_VARIABLES)
 
 
 def world(environment: Mapping[str, str] | None = None) -> AbstractCommunicator:
     """All ranks of this run: MPI's world under a launcher, else this one process.
 
-    The same object on every call, because compiled programs are cached by communicator.
+    The same object on every call, because compiled programs are cached by communicator. With more
+    than one rank, an exception that nobody catches ends all of them from now on.
     """
     if launched_by_mpi(os.environ if environment is None else environment):
         return _mpi_world()
@@ -183,4 +186,7 @@ def _serial_world() -> SerialCommunicator:
 @cache
 def _mpi_world() -> AbstractCommunicator:
     comm = MPICommunicator()
-    return comm if comm.size > 1 else _serial_world()
+    if comm.size == 1:
+        return _serial_world()
+    abort_when_uncaught(comm)
+    return comm

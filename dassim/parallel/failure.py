@@ -6,8 +6,11 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING
 
-from dassim.parallel.communicator import AbstractCommunicator
+if TYPE_CHECKING:
+    from dassim.parallel.communicator import AbstractCommunicator
 
 
 @contextmanager
@@ -15,16 +18,39 @@ def abort_on_error(comm: AbstractCommunicator, *, code: int = 1) -> Iterator[Non
     """End all ranks with this rank's traceback when the body raises.
 
     Without it, the ranks that did not fail would wait for ever in their next message. On one rank
-    the exception goes on its way. ``SystemExit`` of a rank is passed on as its exit code.
+    the exception goes on its way. ``SystemExit`` of a rank is passed on as its exit code; with
+    code 0 it ends this rank alone, and the others have to end by themselves.
     """
     try:
         yield
     except BaseException as error:
         if comm.size == 1 or (isinstance(error, SystemExit) and not error.code):
             raise
-        report = "".join(traceback.format_exception(error))
-        labelled = "".join(f"[rank {comm.rank}] {line}\n" for line in report.splitlines())
-        sys.stderr.write(labelled)
-        sys.stderr.flush()
+        _tell(error, comm.rank)
         exit_code = error.code if isinstance(error, SystemExit) else code
         comm.abort(exit_code if isinstance(exit_code, int) else code)
+
+
+def abort_when_uncaught(comm: AbstractCommunicator) -> None:
+    """From now on an exception that nobody catches ends all ranks with this rank's traceback.
+
+    A hook other than Python's own that stands in ``sys.excepthook`` is called first. Python calls
+    no hook for ``SystemExit``: a rank that may leave by ``sys.exit`` alone needs
+    :func:`abort_on_error`.
+    """
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if earlier is not sys.__excepthook__:
+            earlier(kind, error, trace)
+        _tell(error, comm.rank)
+        comm.abort()
+
+    sys.excepthook = hook
+
+
+def _tell(error: BaseException, rank: int) -> None:
+    """The traceback on standard error, every line with the rank."""
+    report = "".join(traceback.format_exception(error))
+    sys.stderr.write("".join(f"[rank {rank}] {line}\n" for line in report.splitlines()))
+    sys.stderr.flush()

@@ -28,6 +28,8 @@ from dassim.parallel import (
         ({"PMI_RANK": "0"}, True),
         ({"PMIX_RANK": "0"}, True),
         ({"SLURM_STEP_NUM_TASKS": "4"}, True),
+        ({"SLURM_STEP_NUM_TASKS": "1", "PMI_RANK": "0", "PMI_SIZE": "1"}, False),  # srun -n 1
+        ({"SLURM_STEP_NUM_TASKS": "1", "PMI_RANK": "0", "PMI_SIZE": "2"}, True),  # mpiexec in it
     ],
 )
 def test_a_launcher_is_known_by_its_variables(variables, launched):
@@ -61,6 +63,14 @@ def test_programs_compiled_for_one_serial_domain_serve_another():
 def test_without_mpi_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4jax", None)
     with pytest.raises(ImportError, match=r"needs mpi4py and mpi4jax.*install dassim\[mpi\]"):
+        MPICommunicator()
+
+
+def test_mpi_libraries_that_do_not_fit_are_told_like_missing_ones(monkeypatch, tmp_path):
+    (tmp_path / "mpi4jax.py").write_text("raise RuntimeError('MPI ABI incompatibility')")
+    monkeypatch.delitem(sys.modules, "mpi4jax", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r"a broken one \(MPI ABI incompatibility\)"):
         MPICommunicator()
 
 

@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from dassim.parallel import SerialCommunicator
+from dassim.parallel.failure import abort_when_uncaught
+
 PROGRAM = """
 import sys
 import jax.numpy as jnp
@@ -42,6 +45,34 @@ def test_others_waiting_are_ended_with_the_message_of_the_rank_that_failed(mpiru
     assert "[rank 1] Traceback (most recent call last):" in ended.stderr
     assert "[rank 0]" not in ended.stderr and "[rank 2]" not in ended.stderr
     assert time.monotonic() - started < 40
+
+
+def test_a_program_that_does_nothing_about_errors_is_ended_too(mpirun):
+    program = (
+        "from dassim.parallel import world\n"
+        "if world().rank == 1: raise ValueError('no bathymetry')\n"
+        "world().barrier()"
+    )
+    ended = mpirun(2, sys.executable, "-c", program, timeout=30)
+    assert ended.returncode != 0
+    assert "[rank 1] ValueError: no bathymetry" in ended.stderr
+    assert ended.stderr.count("ValueError") == 1
+
+
+def test_a_hook_of_the_program_is_called_before_the_ranks_are_ended(monkeypatch, capsys):
+    class Rank(SerialCommunicator):
+        rank, size = 1, 2
+
+        def abort(self, code=1):
+            calls.append(f"end with {code}")
+
+    calls = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: calls.append(str(error)))
+    abort_when_uncaught(Rank())
+    error = ValueError("no bathymetry")
+    sys.excepthook(ValueError, error, None)
+    assert calls == ["no bathymetry", "end with 1"]
+    assert capsys.readouterr().err == "[rank 1] ValueError: no bathymetry\n"
 
 
 def test_an_exit_code_is_kept(mpirun, tmp_path):
