@@ -25,6 +25,7 @@ from dassim.grid.horizontal import GridError, HorizontalGrid, Staggered
 from dassim.grid.levels import Levels
 from dassim.grid.operators import sum_z
 from dassim.parallel import Domain
+from dassim.parallel.domain import halo_widths
 
 Tree = TypeVar("Tree")
 
@@ -103,7 +104,7 @@ def exchange(domain: Domain, fields: Tree, width: int | tuple[int, int]) -> Tree
 
     All travel in one message per direction. Halos behind walls hold zeros.
     """
-    wy, wx = (width, width) if isinstance(width, int) else width
+    wy, wx = halo_widths(width)
     leaves, tree = jax.tree.flatten(fields, is_leaf=lambda node: isinstance(node, Field))
     extended = domain.exchange([leaf.data for leaf in leaves], (wy, wx))
     return jax.tree.unflatten(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 
 import numpy as np
 
@@ -43,6 +44,8 @@ class Decomposition:
     periodic: tuple[bool, bool] = (False, False)
 
     def __post_init__(self):
+        for name, kind in (("shape", index), ("layout", index), ("periodic", bool)):
+            object.__setattr__(self, name, tuple(map(kind, getattr(self, name))))
         for name, n, p in zip("yx", self.shape, self.layout, strict=True):
             if n < 1 or p < 1:
                 raise DecompositionError(
@@ -80,8 +83,13 @@ class Decomposition:
             chosen.require_width(minimum)
             return chosen
         candidates = _layouts(shape, size, minimum)
+        if size < 1:
+            raise DecompositionError(f"found {size} ranks; expected at least 1")
         if not candidates:
-            fewer = next(n for n in range(size - 1, 0, -1) if _layouts(shape, n, minimum))
+            most = np.prod([max(1, n // max(minimum, 1)) for n in shape], dtype=int).item()
+            fewer = next(
+                n for n in range(min(size - 1, most), 0, -1) if _layouts(shape, n, minimum)
+            )
             raise DecompositionError(
                 f"{shape[0]} rows of {shape[1]} points cannot be divided over {size} ranks with "
                 f"at least {minimum} points a block and axis; use fewer ranks (at most {fewer}) "
@@ -144,7 +152,7 @@ def _fits(n: int, p: int, minimum: int) -> bool:
 
 def _layouts(shape: tuple[int, int], size: int, minimum: int) -> list[tuple[int, int]]:
     """All ``(py, px)`` of ``size`` ranks whose blocks are at least ``minimum`` points long."""
-    layouts = ((py, size // py) for py in range(1, size + 1) if size % py == 0)
+    layouts = ((py, size // py) for py in range(1, min(size, shape[0]) + 1) if size % py == 0)
     return [
         (py, px)
         for py, px in layouts

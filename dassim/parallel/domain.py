@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from typing import Any, TypeVar
 
 import jax
@@ -24,6 +25,15 @@ from dassim.parallel.decomposition import Block, Decomposition, DecompositionErr
 from dassim.parallel.primitives import Neighbours, all_extreme, all_sum, neighbour_swap
 
 Tree = TypeVar("Tree")
+
+Array = TypeVar("Array", jax.Array, np.ndarray)
+
+REAL = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)) | {
+    "float32",
+    "float64",
+}
+NUMBERS = REAL | {"complex64", "complex128"}
+"""Types of numbers that MPI knows; others are refused on one rank, too."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +104,10 @@ class Domain:
         neighbours' owned values, corners included, and zeros behind walls. All leaves travel
         together: one message per direction. Linear, differentiable in both modes.
         """
-        wy, wx = (width, width) if isinstance(width, int) else width
+        wy, wx = halo_widths(width)
         leaves, tree = jax.tree.flatten(fields)
         for leaf in leaves:
+            _require_type(leaf, NUMBERS | {"bool"})
             if leaf.shape[-2:] != self.shape:
                 raise ValueError(
                     f"found an array of shape {leaf.shape}; exchange expects the owned points "
@@ -109,14 +120,17 @@ class Domain:
     def sum(self, x: Any) -> jax.Array:
         """Elementwise sum over ranks. Linear and its own transpose, since a cost is the sum over
         ranks of local shares."""
-        return all_sum(x, self.comm) if isinstance(self.comm, MPICommunicator) else jnp.asarray(x)
+        x = _require_type(jnp.asarray(x), NUMBERS)
+        return all_sum(x, self.comm) if isinstance(self.comm, MPICommunicator) else x
 
     def max(self, x: Any) -> jax.Array:
-        """Elementwise maximum over ranks; constant under differentiation."""
+        """Elementwise maximum over ranks, of booleans whether any holds; constant under
+        differentiation."""
         return self._extreme(x, "max")
 
     def min(self, x: Any) -> jax.Array:
-        """Elementwise minimum over ranks; constant under differentiation."""
+        """Elementwise minimum over ranks, of booleans whether all hold; constant under
+        differentiation."""
         return self._extreme(x, "min")
 
     def dot(self, a: Any, b: Any) -> jax.Array:
@@ -130,9 +144,12 @@ class Domain:
         return sum(jax.tree.leaves(products), start=jnp.zeros(()))
 
     def _extreme(self, x: Any, op: str) -> jax.Array:
-        if isinstance(self.comm, MPICommunicator):
-            return all_extreme(x, self.comm, op)
-        return jax.lax.stop_gradient(jnp.asarray(x))
+        x = _require_type(jnp.asarray(x), REAL | {"bool"})
+        if not isinstance(self.comm, MPICommunicator):
+            return jax.lax.stop_gradient(x)
+        if x.dtype == bool:  # of which MPI has no largest
+            return all_extreme(x.astype(jnp.uint8), self.comm, op).astype(bool)
+        return all_extreme(x, self.comm, op)
 
     def _extend(self, leaves: list[jax.Array], axis: int, width: int) -> list[jax.Array]:
         if width == 0 or not leaves:
@@ -221,8 +238,28 @@ class Domain:
         whole = np.empty((*owned.shape[:-2], *self.global_shape), owned.dtype)
         for rank, part in enumerate(self.comm.allgather(owned)):
             block = self.decomposition.block(rank)
+            if part.shape != (*owned.shape[:-2], *block.shape):
+                raise ValueError(
+                    f"found an array of shape {part.shape} on rank {rank}; gather expects its "
+                    f"owned points {(*owned.shape[:-2], *block.shape)}"
+                )
             whole[..., block.y.start : block.y.stop, block.x.start : block.x.stop] = part
         return whole
+
+
+def halo_widths(width: int | tuple[int, int]) -> tuple[int, int]:
+    """The widths of a halo in y and x, given as one for both or as a pair."""
+    wy, wx = width if isinstance(width, tuple | list) else (width, width)
+    return index(wy), index(wx)
+
+
+def _require_type(x: Array, known: frozenset[str]) -> Array:
+    if x.dtype.name not in known:
+        raise TypeError(
+            f"found an array of {x.dtype.name}; expected one of {', '.join(sorted(known))}; "
+            f"convert it with astype"
+        )
+    return x
 
 
 def _slice(array: jax.Array, axis: int, part: slice) -> jax.Array:

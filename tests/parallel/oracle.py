@@ -48,7 +48,7 @@ def block_of(whole: Any, domain: Domain, widths: tuple[int, int] = (0, 0)) -> np
 
 
 def both(width: int | tuple[int, int]) -> tuple[int, int]:
-    return (width, width) if isinstance(width, int) else width
+    return width if isinstance(width, tuple) else (width, width)
 
 
 def gathered(domain: Domain, tree: Any) -> Any:

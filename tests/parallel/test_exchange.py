@@ -53,7 +53,7 @@ def test_fields_of_many_kinds_travel_together_with_unlike_widths(comm):
         "mask": rng.random(shape) < 0.5,
     }
     for domain in every_domain(comm, shape, periodic=(False, True), width=2):
-        assert_exchange_equals_slices(domain, fields, widths=((0, 2), (2, 1)))
+        assert_exchange_equals_slices(domain, fields, widths=((0, 2), (2, 1), np.int64(2)))
 
 
 @pytest.mark.parametrize("shape", [(3, 24), (24, 2)])

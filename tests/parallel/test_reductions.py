@@ -36,7 +36,8 @@ def test_reductions_over_owned_points_equal_those_of_the_global_array(domain, wh
             "max": domain.max(jnp.max(x)),
             "min": domain.min(jnp.min(x)),
             "dot": domain.dot({"a": x, "b": 2 * x}, {"a": x, "b": x}),
-            "any": domain.max(jnp.any(x > 3.0).astype(jnp.int32)),
+            "any": domain.max(jnp.any(x > 2.3)),
+            "all": domain.min(jnp.all(x > -2.3)),
             "count": domain.sum(jnp.sum(x > 0)),
         }
     )(owned)
@@ -45,7 +46,8 @@ def test_reductions_over_owned_points_equal_those_of_the_global_array(domain, wh
         "max": whole.max(),
         "min": whole.min(),
         "dot": 3 * (whole**2).sum(),
-        "any": (whole > 3.0).any(),
+        "any": (whole > 2.3).any(),
+        "all": (whole > -2.3).all(),
         "count": (whole > 0).sum(),
     }
     for name, value in expected.items():
@@ -55,6 +57,28 @@ def test_reductions_over_owned_points_equal_those_of_the_global_array(domain, wh
             [np.asarray(found[name])] * domain.comm.size,
             err_msg=f"{name} differs between ranks",
         )
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_numbers_unknown_to_mpi_are_refused_on_any_number_of_ranks(domain, dtype):
+    x = jnp.ones(domain.shape, dtype)
+    for send in (lambda x: domain.exchange(x, 1), domain.sum, domain.max, domain.min):
+        with pytest.raises(TypeError, match=rf"found an array of {x.dtype.name}; expected one of"):
+            send(x)
+
+
+def test_what_has_no_sum_or_no_order_is_refused_on_any_number_of_ranks(domain):
+    with pytest.raises(TypeError, match="found an array of bool"):
+        domain.sum(jnp.ones(2, bool))
+    with pytest.raises(TypeError, match="found an array of complex"):
+        domain.max(jnp.ones(2, complex))
+
+
+def test_what_is_not_the_owned_points_of_a_rank_is_not_gathered(domain):
+    last = domain.comm.size - 1
+    part = np.zeros(domain.shape)
+    with pytest.raises(ValueError, match=rf"found an array of shape \(1, \d\) on rank {last};"):
+        domain.gather(part[:1] if domain.comm.rank == last else part)
 
 
 def test_a_number_that_is_no_array_yet_can_be_reduced(domain):

@@ -99,6 +99,18 @@ def test_of_two_equal_layouts_the_one_with_longer_rows_wins():
     assert Decomposition.choose((16, 16), 8).layout == (4, 2)
 
 
+def test_far_too_many_ranks_are_refused_at_once():
+    with pytest.raises(DecompositionError, match=r"at most 96\) or a finer grid"):
+        Decomposition.choose((8, 12), 10**9)
+
+
+def test_lists_serve_as_tuples():
+    shape = np.array([8, 12])
+    found = Decomposition.choose(shape, 2, layout=[1, 2], periodic=[0, 1])  # type: ignore[arg-type]
+    assert found == Decomposition((8, 12), (1, 2), (False, True))
+    assert hash(found) == hash(Decomposition((8, 12), (1, 2), (False, True)))
+
+
 def test_a_given_layout_is_kept():
     chosen = Decomposition.choose((16, 16), 6, layout=(1, 6), periodic=(True, False))
     assert chosen == Decomposition((16, 16), (1, 6), (True, False))
@@ -122,6 +134,7 @@ def test_a_given_layout_is_kept():
             "3 rows of 3 points cannot be divided over 11 ranks with at least 1 points a block and "
             "axis; use fewer ranks (at most 9) or a finer grid",
         ),
+        (lambda: Decomposition.choose((3, 3), 0), "found 0 ranks; expected at least 1"),
         (
             lambda: Decomposition.choose((6, 4), 4, minimum=3),
             "6 rows of 4 points cannot be divided over 4 ranks with at least 3 points a block and "
