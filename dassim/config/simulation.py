@@ -43,7 +43,7 @@ def build_plan(namelist: AbstractNamelist, time: Time) -> Plan:
         keep_every=steps(restarts.keep_every) if restarts.keep_every else None,
         snapshots=_snapshots(namelist.snapshots, time),
         wall_clock=run.wall_clock,
-        limits=run.limits,
+        limits={name: None if at == "none" else at for name, at in run.limits.items()},
     )
 
 

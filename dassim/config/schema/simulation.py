@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
@@ -57,9 +57,9 @@ class Execution(Section):
     wall_clock: Annotated[Duration | None, Field(examples=["23.5 h"])] = None
     """Wall-clock time of a job: in time before it is over the run writes a restart and ends with
     the exit code 75."""
-    limits: dict[str, float | None] = Field(default_factory=dict)
+    limits: dict[str, float | Literal["none"]] = Field(default_factory=dict)
     """Values of the monitored numbers beyond which a run counts as unstable and ends, in place of
-    the model's own: courant_number: 1.2, highest_temperature: 45; nothing (null) lifts a limit."""
+    the model's own: courant_number: 1.2, highest_temperature: 45; none lifts a limit."""
 
 
 def require_whole_steps(time: Time, restarts: Restarts, snapshots: Snapshots, run: Execution):
