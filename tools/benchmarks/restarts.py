@@ -1,0 +1,86 @@
+"""Time whole restarts (written, checked, read) against bare h5py writes of the same arrays.
+
+Both write one file per rank; the bare write is timed with and without waiting for the disk. They
+take turns; a time is the median of the slowest rank's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from dassim.io.restarts import Moment, StateArchive
+from dassim.parallel import Domain, world
+
+LEVELS, LIMIT = 30, 2.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tools/benchmarks/restarts", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("restart_benchmark"))
+    parser.add_argument("--gigabytes", type=float, default=1.0, help="of all ranks together")
+    parser.add_argument("--repetitions", type=int, default=3)
+    options = parser.parse_args()
+    comm = world()
+    say = print if comm.is_root else lambda *_, **__: None
+
+    n = int((options.gigabytes * 1e9 / (4 * LEVELS * 8)) ** 0.5)
+    domain = Domain.create((n, n))
+    rng = np.random.default_rng(comm.rank)
+    state = {name: rng.normal(size=(LEVELS, *domain.shape)) for name in ("u", "v", "T", "S")}
+    size = sum(comm.allgather(sum(array.nbytes for array in state.values())))
+    say(f"{comm.size} ranks, {os.cpu_count()} cores, {size / 1e9:.2f} GB float64, {options.folder}")
+
+    archive = StateArchive(options.folder / "restarts", domain)
+    bare = options.folder / "bare"
+    if comm.is_root:
+        bare.mkdir(parents=True, exist_ok=True)
+    comm.barrier()
+
+    def write_bare(wait: bool) -> None:
+        path = bare / f"{comm.rank}.h5"
+        with h5py.File(path, "w") as file:
+            for name, array in state.items():
+                file[name] = array
+        if wait:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+    actions: dict[str, Callable[[], object]] = {
+        "bare h5py": lambda: write_bare(wait=False),
+        "bare h5py, on disk": lambda: write_bare(wait=True),
+        "restart": lambda: archive.write(Moment(1, 60.0, "date", "0001-01-01T00-01-00"), state),
+        "restart: check": lambda: archive.examine("0001-01-01T00-01-00"),
+        "restart: read": lambda: archive.read(archive.entries()[0], state),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(options.repetitions + 1):
+        for name, action in actions.items():
+            comm.barrier()
+            begin = time.perf_counter()
+            action()
+            seconds[name].append(max(comm.allgather(time.perf_counter() - begin)))
+            if comm.is_root and name.startswith("bare"):
+                for path in bare.iterdir():
+                    path.unlink()
+    medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
+    for name, median in medians.items():
+        say(f"  {name:<20} {median:6.2f} s {size / median / 1e6:8.0f} MB/s")
+    for name in ("bare h5py", "bare h5py, on disk"):
+        ratio = medians["restart"] / medians[name]
+        verdict = "within" if ratio <= LIMIT else "beyond"
+        say(f"  a restart takes {ratio:.2f} times as long as {name} ({verdict} {LIMIT:g})")
+    if comm.is_root:
+        shutil.rmtree(options.folder)
+
+
+if __name__ == "__main__":
+    main()
