@@ -9,7 +9,7 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = ("check", "collate", "diff", "info", "run", "schema")
+COMMANDS = ("check", "collate", "diff", "info", "plot", "run", "schema")
 
 
 def application() -> typer.Typer:

@@ -32,6 +32,9 @@ JOINED: Mapping[str, Any] = {
 }
 """How files of one stream follow each other: what has no time is the same in all."""
 
+GREGORIAN = 1583
+"""First whole year of the Gregorian calendar."""
+
 PLACEMENT = ("part", "parts", "region_start", "region_shape", "global_shape")
 """Attributes of a file that concern its part of the grid alone."""
 
@@ -46,7 +49,8 @@ def open_run(run: Path | str, stream: str | None = None) -> xr.Dataset:
     merged = Path(run) / COLLATED / chosen
     source = Path(run) / FIELDS / chosen
     raw = _collated(merged) if not _folders(source) and merged.is_dir() else open_stream(source)
-    return xr.decode_cf(_with_grid(raw, Path(run) / FIELDS / GRID), decode_coords="all")
+    whole = _with_grid(raw, Path(run) / FIELDS / GRID)
+    return xr.decode_cf(whole, decode_times=_dates(whole), decode_coords="all")
 
 
 def streams(run: Path | str) -> list[str]:
@@ -285,6 +289,13 @@ def _lazy(period: Period, name: str) -> da.Array:
 
 def _token(piece: Piece) -> str:
     return tokenize(str(piece.path), piece.name, piece.shape, piece.path.stat().st_mtime_ns)
+
+
+def _dates(raw: xr.Dataset) -> xr.coders.CFDatetimeCoder:
+    """NumPy's dates where they are those of the calendar, else cftime's: before the Gregorian
+    calendar, and on calendars of models."""
+    year = int(raw["time"].attrs["units"].split(" since ")[1].split("-")[0])
+    return xr.coders.CFDatetimeCoder(use_cftime=True if year < GREGORIAN else None)
 
 
 def _with_grid(raw: xr.Dataset, folder: Path) -> xr.Dataset:
