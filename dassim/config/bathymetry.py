@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
 from dassim.config.files import FileVariable, file_variable
 from dassim.config.horizontal import Centres
 from dassim.config.schema.bathymetry import BathymetryFromFile, FlatBottom, Seamount, Wall
@@ -61,6 +61,8 @@ def _(config: BathymetryFromFile, centres: Centres) -> Depth:
 @bottom_depth.register
 def _(config: Seamount, centres: Centres) -> Depth:
     x0, y0 = config.centre
+    for index, (axis, position) in enumerate((("x", x0), ("y", y0))):
+        _require_near((*SECTION, "centre", index), axis, position, getattr(centres, axis)[...])
 
     def formula(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         r2 = ((x - x0) ** 2 + (y - y0) ** 2) / config.width**2
@@ -83,6 +85,19 @@ def _(config: Wall, centres: Centres) -> Depth:
         return np.where(wall & closed, 0.0, ABYSS)
 
     return DepthFromFormula(centres, formula)
+
+
+def _require_near(key: KeyPath, axis: str, position: float, positions: np.ndarray) -> None:
+    """Refuse a ``position`` at ``key`` further than a cell outside of the grid's cells."""
+    low, high = positions.min(), positions.max()
+    cell = (high - low) / max(positions.shape[0 if axis == "y" else -1] - 1, 1)
+    if not low - cell <= position <= high + cell:
+        message = mismatch(
+            f"{axis} = {position:g}",
+            f"a position within the grid, {low:g} to {high:g}",
+            "correct the position or its unit",
+        )
+        raise NamelistError([Problem(key, message)])
 
 
 def _require_within(axis: str, ends: tuple[float, float], positions: np.ndarray) -> None:

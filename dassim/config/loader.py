@@ -81,7 +81,7 @@ def validate(document: Document, schema: Any) -> Loaded[Any]:
     problems = list(document.problems)
     known = {(problem.path, problem.place) for problem in problems}
     try:
-        namelist = adapter.validate_python(document.value)
+        namelist = adapter.validate_python(document.value, context={"grid": _grid(document.value)})
     except ValidationError as error:
         placed = (
             problem.at(document.place(problem.path))
@@ -92,6 +92,12 @@ def validate(document: Document, schema: Any) -> Loaded[Any]:
     if problems:
         raise NamelistError(problems)
     return Loaded(namelist, document)
+
+
+def _grid(value: Any) -> str | None:
+    """The type of the namelist's grid, by which positions are lengths or angles."""
+    grid = value.get("grid") if isinstance(value, dict) else None
+    return grid.get(TAG) if isinstance(grid, dict) else None
 
 
 def read(path: Path, environment: Mapping[str, str], heirs: tuple[Path, ...] = ()) -> Document:

@@ -116,9 +116,17 @@ class Quantity:
         return {**_with_units(handler(schema), _kind(self.unit)[1]), "unit": self.unit}
 
 
+UNIT_OF_POSITIONS = {"cartesian": "m", "latlon": "degrees"}
+"""By type of the grid."""
+
+
 @dataclass(frozen=True)
 class CoordinateQuantity(Quantity):
-    """A position on the grid: metres on a plane, degrees on a sphere; a bare number is either."""
+    """A position on the grid: metres on a plane, degrees on a sphere; a bare number is either.
+
+    The type of the grid is the ``grid`` of the validation's context; without one, as on the grid of
+    a file, lengths and angles are both taken. Along an ``axis: z`` beside it a position is a length.
+    """
 
     unit: str = "m"
 
@@ -130,6 +138,17 @@ class CoordinateQuantity(Quantity):
         with suppress(PydanticCustomError):
             return Quantity("degrees").number(value, key)
         return super().number(value, key)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def parse(value: Any, info: core_schema.ValidationInfo) -> Any:
+            vertical = (info.data or {}).get("axis") == "z"
+            grid = (info.context or {}).get("grid")
+            unit = "m" if vertical else UNIT_OF_POSITIONS.get(grid)
+            return (Quantity(unit) if unit else self).parse(value)
+
+        return core_schema.with_info_before_validator_function(parse, handler(source))
 
 
 Length = Annotated[float, Quantity("m", above=0)]

@@ -68,11 +68,45 @@ def test_inverted_levels_are_refused(tmp_path):
             "{type: seamount, depth: 100 m, height: 200 m, width: 1, centre: [0, 0]}",
             "bathymetry.height: found 200 m; expected at most the depth, 100 m; lower it",
         ),
+        (
+            "{type: seamount, depth: 1 km, height: 200 m, width: 9 km, centre: [50 km, 70 km]}",
+            "bathymetry.centre[1]: found y = 70000; expected a position within the grid, -35000 to "
+            "35000; correct the position or its unit",
+        ),
+        (
+            "{type: seamount, depth: 1 km, height: 200 m, width: 9 km, centre: [9 km, 2 degrees]}",
+            "bathymetry.centre[1]: found '2 degrees', an angle; expected a length such as '4 km'; "
+            "correct the unit",
+        ),
     ],
 )
 def test_shapes_that_cannot_be(bathymetry, problem):
     (found,) = refusals(f"bathymetry={bathymetry}", by=build_ocean)
     assert found.startswith(problem)
+
+
+SPHERE = "grid={type: latlon, nx: 12, ny: 8, lon: [0, 12], lat: [40, 48]}"
+
+
+@pytest.mark.parametrize(
+    ("position", "key"),
+    [
+        ("bathymetry={type: wall, y: [4 km, 5 km]}", "bathymetry.y[0]"),
+        ("initial.S={type: step, axis: x, at: 4 km, low: 1, high: 2}", "initial.S.at"),
+    ],
+)
+def test_positions_on_the_sphere_are_angles(position, key):
+    found = refusals(SPHERE, position, by=build_ocean)
+    expected = "found '4 km', a length; expected an angle such as '30 degrees'; correct the unit"
+    assert found[0] == f"{key}: {expected}"
+
+
+def test_positions_along_z_are_lengths_on_any_grid():
+    step = "initial.S={type: step, axis: z, at: -0.02 km, low: 1, high: 2}"
+    initial = ocean(SPHERE, step).initial
+    assert initial.S.at == -20.0
+    (found,) = refusals(SPHERE, step.replace("-0.02 km", "2 degrees"), by=build_ocean)
+    assert found.startswith("initial.S.at: found '2 degrees', an angle; expected a length")
 
 
 def wet(*overrides):

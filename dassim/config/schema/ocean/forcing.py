@@ -15,6 +15,7 @@ from dassim.config.units import (
     Coordinate,
     Duration,
     HeatFlux,
+    Position,
     Salinity,
     Speed,
     Stress,
@@ -26,6 +27,7 @@ from dassim.config.units import (
 Value = TypeVar("Value")
 
 Ramp = Annotated[tuple[Coordinate, Coordinate], Strict(False)]
+VerticalRamp = Annotated[tuple[Position, Position], Strict(False)]
 
 
 class Restoring(AbstractQuantified[Value], Generic[Value]):
@@ -71,7 +73,7 @@ class Sponge(AbstractQuantified[Value], Generic[Value]):
     and stays 1 beyond."""
     y: Ramp | None = None
     """The same along y."""
-    z: Ramp | None = None
+    z: VerticalRamp | None = None
     """The same along z, negative below the surface."""
 
     @model_validator(mode="after")
