@@ -53,12 +53,12 @@ def open_writers(
 
     Raises NamelistError for variables or levels that there are not.
     """
+    if not namelist.output:
+        return {}
     model = experiment.model
     variables = output_variables(model, experiment.parameters, experiment.state)
     geometry = Geometry.of(model)
     require_outputs(namelist, variables, geometry)
-    if not namelist.output:
-        return {}
     attributes = global_attributes(namelist, model.domain.comm)
     folder = Path(run) / FIELDS
     write_grid(folder, geometry, model.domain, attributes)
@@ -102,7 +102,7 @@ def global_attributes(namelist: AbstractNamelist, comm: AbstractCommunicator) ->
             "title": namelist.name,
             "source": f"dassim {known['dassim']}, model {getattr(namelist, 'model', 'unknown')}",
             "references": namelist.source,
-            "history": f"{now} {shlex.join(sys.argv)}",
+            "history": f"{now} dassim {shlex.join(sys.argv[1:])}",
             "commit": known["commit"],
             "versions": libraries,
             "namelist": as_yaml(namelist),
