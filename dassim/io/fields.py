@@ -213,12 +213,13 @@ class FieldWriter:
         try:
             if self._part is None or period != self._period:
                 self._close_part()
-                self._part, self._period = self._new_part(path), period
+                shapes = {name: values.shape for name, values in fields.items()}
+                self._part, self._period = self._new_part(path, shapes), period
             return self._part.append(start, end, fields)
         except (OSError, RuntimeError) as error:
             raise OutputError(_cannot_write(path, error)) from error
 
-    def _new_part(self, path: Path) -> PartFile:
+    def _new_part(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> PartFile:
         assert self._geometry is not None, "only writers write"
         path.parent.mkdir(parents=True, exist_ok=True)
         return PartFile(
@@ -227,6 +228,7 @@ class FieldWriter:
             self._variables,
             self._geometry,
             self._collector,
+            shapes,
             self._domain.global_shape,
             self.clock,
             self._attributes,

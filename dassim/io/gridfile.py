@@ -71,18 +71,18 @@ def _write(
 ) -> None:
     unnamed = path.with_name(f"{path.name}.new")
     fields = {METRICS[name][1]: values for name, values in geometry.metrics.items()}
-    dims = {variable.name: geometry.dims_of(variable) for variable in (MASK, *fields)}
-    sizes = {name: len(c.values) for name, c in geometry.coordinates.items() if len(c.dims) < 2}
-    for names in dims.values():
-        sizes |= dict(zip(names[-2:], collector.region.shape, strict=True))
+    mask = geometry.masks["c"].astype(np.int8)
+    sizes: dict[str, int] = {}
+    for variable, values in {**fields, MASK: mask}.items():
+        sizes |= dict(zip(geometry.dims_of(variable), values.shape, strict=True))
     with LIBRARY, netCDF4.Dataset(unnamed, "w") as dataset:
         dataset.Conventions = CONVENTIONS
         dataset.setncatts(dict(attributes))
         dataset.setncatts(placement(collector, domain.global_shape))
-        write_coordinates(dataset, geometry, (d for each in dims.values() for d in each), sizes)
+        write_coordinates(dataset, geometry, sizes)
         for variable, values in fields.items():
             _add(dataset, geometry, variable, "f8", values)
-        _add(dataset, geometry, MASK, "i1", geometry.masks["c"].astype(np.int8))
+        _add(dataset, geometry, MASK, "i1", mask)
     make_durable(unnamed)
     unnamed.replace(path)
 

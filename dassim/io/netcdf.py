@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +46,12 @@ def describe(variable: Variable) -> dict[str, str]:
 
 
 def write_coordinates(
-    dataset: netCDF4.Dataset, geometry: Geometry, dims: Iterable[str], sizes: Mapping[str, int]
+    dataset: netCDF4.Dataset, geometry: Geometry, sizes: Mapping[str, int]
 ) -> None:
-    """The dimensions ``dims`` with the coordinates and bounds that they have."""
-    dims = list(dict.fromkeys(dims))
-    for name in dims:
-        dataset.createDimension(name, sizes[name])
-    for name, coordinate in geometry.coordinates_of(dims).items():
+    """Dimensions of these ``sizes``, with the coordinates and bounds that they have."""
+    for name, size in sizes.items():
+        dataset.createDimension(name, size)
+    for name, coordinate in geometry.coordinates_of(sizes).items():
         variable = dataset.createVariable(name, "f8", coordinate.dims)
         variable.setncatts(dict(coordinate.attributes))
         variable[...] = coordinate.values

@@ -43,6 +43,7 @@ class PartFile:
         variables: Mapping[str, Variable],
         geometry: Geometry,
         collector: Collector,
+        shapes: Mapping[str, tuple[int, ...]],
         global_shape: tuple[int, int],
         clock: Clock,
         attributes: Mapping[str, Any],
@@ -54,22 +55,20 @@ class PartFile:
         self._masks = {name: geometry.mask_of(v) for name, v in variables.items()}
         with LIBRARY:
             self._dataset = netCDF4.Dataset(self._unnamed, "w")
-            self._define(stream, variables, geometry, collector, global_shape, clock, attributes)
+            self._dataset.Conventions = CONVENTIONS
+            self._dataset.setncatts(dict(attributes))
+            self._dataset.setncatts(placement(collector, global_shape) | {"stream": stream.name})
+            self._define(stream, variables, geometry, shapes, clock)
 
     def _define(
         self,
         stream: Stream,
         variables: Mapping[str, Variable],
         geometry: Geometry,
-        collector: Collector,
-        global_shape: tuple[int, int],
+        shapes: Mapping[str, tuple[int, ...]],
         clock: Clock,
-        attributes: Mapping[str, Any],
     ) -> None:
         dataset = self._dataset
-        dataset.Conventions = CONVENTIONS
-        dataset.setncatts(dict(attributes))
-        dataset.setncatts(placement(collector, global_shape) | {"stream": stream.name})
         if geometry.metrics:
             dataset.external_variables = "cell_area"
         dataset.createDimension("time", None)
@@ -80,16 +79,19 @@ class PartFile:
             dataset.createDimension("bnds", 2)
             dataset.createVariable("time_bnds", "f8", ("time", "bnds"), chunksizes=(512, 2))
         dims = {name: geometry.dims_of(variable) for name, variable in variables.items()}
-        sizes = self._sizes(geometry, dims, collector)
-        write_coordinates(dataset, geometry, (d for each in dims.values() for d in each), sizes)
+        sizes = {
+            dimension: n
+            for name in variables
+            for dimension, n in zip(dims[name], shapes[name], strict=True)
+        }
+        write_coordinates(dataset, geometry, sizes)
         for name, variable in variables.items():
-            shape = tuple(sizes[d] for d in dims[name])
             made = dataset.createVariable(
                 name,
                 KINDS[stream.precision],
                 ("time", *dims[name]),
                 fill_value=self._fill,
-                chunksizes=chunk_of(shape, np.dtype(stream.precision).itemsize),
+                chunksizes=chunk_of(shapes[name], np.dtype(stream.precision).itemsize),
             )
             made.setncatts(describe(variable))
             made.cell_methods = "time: mean" if self._means else "time: point"
@@ -98,15 +100,6 @@ class PartFile:
             if auxiliary := geometry.auxiliary(dims[name]):
                 made.coordinates = " ".join(auxiliary)
         dataset.set_auto_maskandscale(False)
-
-    def _sizes(
-        self, geometry: Geometry, dims: Mapping[str, tuple[str, ...]], collector: Collector
-    ) -> dict[str, int]:
-        """Length of every dimension; of levels without a coordinate, as long as they will be."""
-        sizes = {name: len(c.values) for name, c in geometry.coordinates.items() if len(c.dims) < 2}
-        for names in dims.values():
-            sizes |= dict(zip(names[-2:], collector.region.shape, strict=True))
-        return sizes
 
     def append(self, start: float, end: float, fields: Mapping[str, np.ndarray]) -> int:
         """Write one record, the time last; the number of bytes. ``start``, ``end`` in seconds."""
