@@ -16,6 +16,7 @@ import numpy as np
 
 from dassim.grid.variables import Variable
 from dassim.io.durable import Seal, plain_errors, sealed
+from dassim.io.onepass import write_file
 from dassim.parallel import Block, Domain
 
 SCHEMA = "dassim state 1"
@@ -112,12 +113,9 @@ def write_piece(
 ) -> Piece:
     """Write this rank's ``arrays`` and wait until they are on disk."""
     with plain_errors(path):
-        with h5py.File(path, "w") as file:
-            file.attrs.update({"schema": SCHEMA, **notes})
-            for name, array in arrays.items():
-                dataset = file.create_dataset(name, data=np.asarray(array))
-                dataset.attrs.update(_attributes(leaves[name], block))
-        return Piece(path.name, block, sealed(path))
+        attributes = {name: _attributes(leaves[name], block) for name in arrays}
+        seal = write_file(path, arrays, attributes, {"schema": SCHEMA, **notes})
+        return Piece(path.name, block, seal)
 
 
 def read_pieces(
@@ -145,7 +143,8 @@ def read_pieces(
                     arrays.setdefault(name, np.asarray(dataset[()]))
                 else:
                     source = (..., *_within(piece.block, common))
-                    arrays[name][(..., *_within(wanted, common))] = dataset[source]
+                    target = (..., *_within(wanted, common))
+                    dataset.read_direct(arrays[name], source, target)
     if filled != wanted.shape[0] * wanted.shape[1]:
         raise OSError(f"{folder}: its pieces hold {filled} points of the block {wanted}")
     return {name: arrays[name] for name in leaves}

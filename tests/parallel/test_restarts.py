@@ -110,11 +110,11 @@ def test_a_rank_that_cannot_write_stops_all(folder, monkeypatch):
     comm, one = world(), archive(folder)
     one.write(moment(1), local(one.domain, 1))
 
-    def full(path):
+    def full(path, *_):
         raise OSError(28, "")
 
     if comm.rank == comm.size - 1:
-        monkeypatch.setattr("dassim.io.pieces.sealed", full)
+        monkeypatch.setattr("dassim.io.pieces.write_file", full)
     with pytest.raises(RestartError, match=rf"\(rank {comm.size - 1}: .* No space left on device"):
         one.write(moment(2), local(one.domain, 2))
     comm.barrier()

@@ -252,10 +252,10 @@ def test_a_full_disk_leaves_older_restarts_as_they_were(two, monkeypatch):
 def test_a_disk_that_fills_up_leaves_older_restarts_as_they_were(two, monkeypatch):
     before = files(two.folder)
 
-    def full(path):
+    def full(path, *_):
         raise OSError(28, "h5py's own words")
 
-    monkeypatch.setattr("dassim.io.pieces.sealed", full)
+    monkeypatch.setattr("dassim.io.pieces.write_file", full)
     with pytest.raises(RestartError, match=r"rank_00000.h5: No space left on device\); older ones"):
         two.write(moment(3), local(two.domain, 3))
     assert files(two.folder) == before
