@@ -15,7 +15,7 @@ constant and extrema do not grow, to round-off.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +45,7 @@ def implicit_diffusion(
 
     Conserves the sum of ``thickness * values`` where ``sink`` is 0. First-order in ``dt``, stable
     for any. Differentiable in all arguments, in forward and reverse mode and in compositions of
-    both; the reverse mode costs one more pair of sweeps, with the same factors.
+    both; the reverse mode costs one more pair of sweeps.
     """
     leaves, tree = jax.tree.flatten(values, is_leaf=_is_field)
     k_face = _as_field(diffusivity)
@@ -64,11 +64,7 @@ def implicit_diffusion(
         )
 
     spans, (h, kappa, r, *old) = _same_columns(thickness, k_face, rate, *leaves)
-    conductance = dt * kappa / (0.5 * (h[:-1] + h[1:]))
-    below = jnp.concatenate(
-        [conductance, jnp.zeros_like(conductance, shape=(1, *conductance.shape[1:]))]
-    )
-    new = _solve(h * (1.0 + dt * r), below, [h * x for x in old])
+    new = _solve(Columns(h, kappa, r, jnp.asarray(dt, h.dtype)), [h * x for x in old])
     return jax.tree.unflatten(tree, [Field(x, (Span("c"), *spans)) for x in new])
 
 
@@ -81,57 +77,78 @@ def open_faces(wet: Field, levels: int) -> Field:
     return apply(jnp.less, Field(k[:, None, None], (Span("f", 1), None, None)), wet)
 
 
-def _solve(mass: jax.Array, below: jax.Array, rhs: Arrays) -> Arrays:
-    """Solves ``mass x + D^T below D x = rhs`` for every right-hand side (m of value).
+class Columns(NamedTuple):
+    """Thickness ``h`` (nz, ...), diffusivity ``kappa`` at interior faces (nz - 1, ...), ``sink`` of
+    the levels, over ``dt``. The last two may have one level for all."""
 
-    ``D`` is the difference between a level and the next below; ``below (nz, ...)`` the conductance
-    (m) of the face under each level, 0 under the last; ``mass`` (m) is positive.
-    """
-    mass, below = jnp.broadcast_arrays(mass, below)
-    rhs = [jnp.broadcast_to(b, jnp.broadcast_shapes(b.shape, mass.shape)) for b in rhs]
-    # Derivatives with respect to the matrix come from the matrix product, not from its factors.
-    factors = jax.lax.stop_gradient(_factorise(*jax.lax.stop_gradient((mass, below))))
+    h: jax.Array
+    kappa: jax.Array
+    sink: jax.Array
+    dt: jax.Array
+
+    def mass(self) -> jax.Array:
+        """``h (1 + dt r)`` (m), positive."""
+        return self.h * (1.0 + self.dt * self.sink)
+
+    def conductance(self) -> jax.Array:
+        """``dt K / d`` (m) of the interior faces."""
+        return self.dt * self.kappa / (0.5 * (self.h[:-1] + self.h[1:]))
+
+    def level(self, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The mass of level k, and the conductance of the face below, 0 under the last."""
+        h, below = _at(self.h, k), _at(self.h, k + 1)
+        open_below = (k + 1 < self.h.shape[0]).astype(h.dtype)
+        conductance = open_below * self.dt * _at(self.kappa, k) / (0.5 * (h + below))
+        return h * (1.0 + self.dt * _at(self.sink, k)), conductance
+
+
+def _at(array: jax.Array, k: jax.Array) -> jax.Array:
+    """Level ``k``, or the last that there is."""
+    last = array.shape[0] - 1
+    return jax.lax.dynamic_index_in_dim(array, jnp.minimum(k, last), keepdims=False)
+
+
+def _solve(columns: Columns, rhs: Arrays) -> Arrays:
+    """Solves ``mass x + D^T conductance D x = rhs`` for every right-hand side (m of value), ``D``
+    being the difference between a level and the next below."""
+    if columns.h.shape[0] == 1:
+        return [b / columns.mass() for b in rhs]
+    # Derivatives with respect to the matrix come from the matrix product, not from the solution.
+    fixed = jax.lax.stop_gradient(columns)
     return jax.lax.custom_linear_solve(
-        partial(_matrix_product, mass, below),
+        partial(_matrix_product, columns.mass(), columns.conductance()),
         rhs,
-        lambda _, b: _substitute(factors, b),
+        lambda _, b: _eliminate(fixed, b),
         symmetric=True,
     )
 
 
-def _matrix_product(mass: jax.Array, below: jax.Array, x: Arrays) -> Arrays:
+def _matrix_product(mass: jax.Array, conductance: jax.Array, x: Arrays) -> Arrays:
     def product(x: jax.Array) -> jax.Array:
-        last = jnp.zeros_like(x[:1])
-        down = jnp.concatenate([below[:-1] * (x[:-1] - x[1:]), last])
-        return mass * x + down - jnp.concatenate([last, down[:-1]])
+        none = jnp.zeros_like(x[:1])
+        down = conductance * (x[:-1] - x[1:])
+        return mass * x + jnp.concatenate([down, none]) - jnp.concatenate([none, down])
 
     return [product(each) for each in x]
 
 
-def _factorise(mass: jax.Array, below: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """``(inverse pivot, share)``, from the top down.
+def _eliminate(columns: Columns, rhs: Arrays) -> Arrays:
+    """The solution, from the top down and up again.
 
     The levels above act on a level like a ``load`` in series with the conductance of the face
     between; ``share`` is the weight of the level below in ``x[k] = z[k] + share[k] x[k+1]``.
     """
+    levels = columns.h.shape[0]
 
-    def eliminate(load, level):
-        mass, below = level
+    def down(carry, k):
+        load, above = carry
+        mass, below = columns.level(k)
         total = mass + load
         inverse = 1.0 / (total + below)
         share = below * inverse
-        return total * share, (inverse, share)
-
-    return jax.lax.scan(eliminate, jnp.zeros_like(mass[0]), (mass, below))[1]
-
-
-def _substitute(factors: tuple[jax.Array, jax.Array], rhs: Arrays) -> Arrays:
-    inverse, share = factors
-
-    def down(above, level):
-        inverse, share, rhs = level
-        total = [b + a for b, a in zip(rhs, above, strict=True)]
-        return [share * t for t in total], [inverse * t for t in total]
+        content = [_at(b, k) + a for b, a in zip(rhs, above, strict=True)]
+        z = [inverse * c for c in content]
+        return (total * share, [share * c for c in content]), (share, z)
 
     def up(below, level):
         share, z = level
@@ -139,7 +156,8 @@ def _substitute(factors: tuple[jax.Array, jax.Array], rhs: Arrays) -> Arrays:
         return x, x
 
     zero = [jnp.zeros_like(b[0]) for b in rhs]
-    z = jax.lax.scan(down, zero, (inverse, share, rhs))[1]
+    ks = jnp.arange(levels)
+    _, (share, z) = jax.lax.scan(down, (jnp.zeros_like(rhs[0][0]), zero), ks)
     return jax.lax.scan(up, zero, (share, z), reverse=True)[1]
 
 

@@ -12,11 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
+from dassim.dynamics.locality import compiled_apart
 from dassim.grid import Field, Levels, Span, apply, taps
-from dassim.grid.field import Z
+from dassim.grid.field import Z, align
 from dassim.ocean import teos10
+from dassim.ocean.teos10 import horner
 
 STANDARD_GRAVITY = 9.81
 
@@ -32,8 +35,9 @@ class AbstractEquationOfState(eqx.Module):
     gravity: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
-    def anomaly(self, T: Any, S: Any, z: Any) -> Any:
-        """Density less the reference density and the profile (kg m-3)."""
+    def powers(self, T: Any, S: Any) -> tuple[Any, ...]:
+        """The anomaly as a polynomial of z: its coefficients of z^0, z^1, ... (kg m-3, kg m-4,
+        ...); plain arrays only."""
 
     @abc.abstractmethod
     def profile(self, z: Any) -> Any:
@@ -42,6 +46,10 @@ class AbstractEquationOfState(eqx.Module):
     @abc.abstractmethod
     def expansion_and_contraction(self, T: Any, S: Any, z: Any) -> tuple[Any, Any]:
         """``-d rho/dT`` (kg m-3 K-1) and ``d rho/dS`` (kg m-3 / (g/kg)); plain arrays only."""
+
+    def anomaly(self, T: Any, S: Any, z: Any) -> Any:
+        """Density less the reference density and the profile (kg m-3)."""
+        return _pointwise(lambda T, S, z: horner(self.powers(T, S), z), T, S, z)
 
     def density(self, T: Any, S: Any, z: Any) -> Any:
         """In-situ density rho (kg m-3)."""
@@ -53,11 +61,7 @@ class AbstractEquationOfState(eqx.Module):
 
     def buoyancy(self, T: Any, S: Any, z: Any) -> Any:
         """``b = -g (rho - rho0 - profile(z)) / rho0`` (m s-2), positive where water is light."""
-
-        def b(T, S, z):
-            return -(self.gravity / self.reference_density) * self.anomaly(T, S, z)
-
-        return _pointwise(b, T, S, z)
+        return -(self.gravity / self.reference_density) * self.anomaly(T, S, z)
 
     def expansion(self, T: Any, S: Any, z: Any) -> Any:
         """Boussinesq thermal expansion ``a = -d rho/dT`` (kg m-3 K-1)."""
@@ -67,22 +71,33 @@ class AbstractEquationOfState(eqx.Module):
         """Boussinesq haline contraction ``b = d rho/dS`` (kg m-3 / (g/kg))."""
         return _pointwise(lambda *at: self.expansion_and_contraction(*at)[1], T, S, z)
 
-    def buoyancy_frequency_squared(self, T: Field, S: Field, levels: Levels) -> Field:
-        """``N2 = db/dz`` (s-2) at the interior z faces 1..nz-1, referenced to each face's depth.
+    def buoyancy_and_stratification(
+        self, T: Field, S: Field, levels: Levels
+    ) -> tuple[Field, Field]:
+        """The buoyancy at the levels (m s-2), and ``N2 = db/dz`` (s-2) at the interior z faces
+        1..nz-1, referenced to each face's depth.
 
         The water of the two levels around a face is compared at the face, so that compression
         does not count as stratification. Negative where water overturns. One level has no
-        interior face: the result is empty.
+        interior face: N2 is empty.
         """
+        (T_here, S_here), spans = align(T, S)
+        powers = compiled_apart(lambda T, S: self.powers(T, S), T_here, S_here)
+        water = [Field(power, spans) for power in powers]
+
+        def buoyancy(z: jax.Array) -> Field:
+            at = Field(z, levels.z.c.spans)
+            return -(self.gravity / self.reference_density) * apply(
+                lambda z, *powers: horner(powers, z), at, *water
+            )
+
+        centres, faces = levels.z.c.data, levels.z.f.data
         if levels.count == 1:
-            return Field(T.data[:0], (Span("f", 1), *T.spans[1:]))
-        z = levels.z.f.data
+            return buoyancy(centres), Field(T.data[:0], (Span("f", 1), *T.spans[1:]))
         # Before the shift to faces, so that derivatives too are evaluated on whole levels.
-        at_upper_face = self.buoyancy(T, S, Field(z[:-1], levels.z.c.spans))
-        at_lower_face = self.buoyancy(T, S, Field(z[1:], levels.z.c.spans))
-        (from_above,) = taps(at_lower_face, Z, range(-1, 0), to="f")
-        (from_below,) = taps(at_upper_face, Z, range(1), to="f")
-        return (from_above - from_below) / levels.dz.f
+        (from_above,) = taps(buoyancy(faces[1:]), Z, range(-1, 0), to="f")
+        (from_below,) = taps(buoyancy(faces[:-1]), Z, range(1), to="f")
+        return buoyancy(centres), (from_above - from_below) / levels.dz.f
 
 
 class LinearEOS(AbstractEquationOfState):
@@ -99,9 +114,9 @@ class LinearEOS(AbstractEquationOfState):
     reference_density: Any = 1026.0
     gravity: Any = STANDARD_GRAVITY
 
-    def anomaly(self, T: Any, S: Any, z: Any) -> Any:
+    def powers(self, T: Any, S: Any) -> tuple[Any, ...]:
         relative = self.beta * (S - self.S0) - self.alpha * (T - self.T0)
-        return self.reference_density * relative
+        return (self.reference_density * relative,)
 
     def profile(self, z: Any) -> Any:
         return 0.0 * z
@@ -123,8 +138,9 @@ class TEOS10(AbstractEquationOfState):
     reference_density: Any = teos10.REFERENCE_DENSITY
     gravity: Any = STANDARD_GRAVITY
 
-    def anomaly(self, T: Any, S: Any, z: Any) -> Any:
-        return teos10.anomaly(T, S, z) + (teos10.REFERENCE_DENSITY - self.reference_density)
+    def powers(self, T: Any, S: Any) -> tuple[Any, ...]:
+        at_surface, *others = teos10.powers(T, S)
+        return at_surface + (teos10.REFERENCE_DENSITY - self.reference_density), *others
 
     def profile(self, z: Any) -> Any:
         return teos10.profile(z)

@@ -84,44 +84,38 @@ _ANOMALY: Coefficients = (
 # fmt: on
 
 
-@jax.custom_jvp
+@jax.checkpoint
+def powers(T: Any, S: Any) -> tuple[jax.Array, ...]:
+    """``r(T, S, z)`` less the reference density as a cubic of z: the coefficients of z^0 .. z^3
+    (kg m-3, kg m-4, ...). The reverse mode keeps ``T`` and ``S`` alone."""
+    x, t = _reduced(T, S)
+    unit = -1.0 / _DEPTH_UNIT
+    return tuple(_polynomial((rows,), x, t, 0.0) * unit**k for k, rows in enumerate(_CENTRED))
+
+
 def anomaly(T: Any, S: Any, z: Any) -> jax.Array:
     """``r(T, S, z)`` less the reference density (kg m-3)."""
-    return _polynomial(_CENTRED, *_reduced(T, S, z))
-
-
-def _anomaly_jvp(primals: Any, tangents: Any) -> Any:
-    """Only expansion and contraction are kept for the reverse mode."""
-    a, b = expansion_and_contraction(*primals)
-    value, (T, S, z) = anomaly(*primals), tangents
-    terms = [slope * ahead for slope, ahead in ((-a, T), (b, S)) if not _is_zero(ahead)]
-    if not _is_zero(z):
-        along_zeta = _polynomial(_along_zeta(_CENTRED), *_reduced(*primals))
-        terms.append(along_zeta * (z * (-1.0 / _DEPTH_UNIT)))
-    return value, _total(terms, value)
-
-
-anomaly.defjvp(_anomaly_jvp, symbolic_zeros=True)
+    return horner(powers(T, S), z)
 
 
 def profile(z: Any) -> jax.Array:
     """``r0(z)`` (kg m-3), 0 at the surface."""
     zeta = -z / _DEPTH_UNIT
-    return _horner((0.0, *_PROFILE), zeta)
+    return horner((0.0, *_PROFILE), zeta)
 
 
 def expansion_and_contraction(T: Any, S: Any, z: Any) -> tuple[jax.Array, jax.Array]:
     """``a = -d rho/dT`` (kg m-3 K-1) and ``b = d rho/dS`` (kg m-3 / (g/kg))."""
-    x, t, zeta = _reduced(T, S, z)
+    x, t = _reduced(T, S)
+    zeta = z * (-1.0 / _DEPTH_UNIT)
     a = _polynomial(_along_t(_CENTRED), x, t, zeta) * (-1.0 / _TEMPERATURE_UNIT)
     b = _polynomial(_along_x(_CENTRED), x, t, zeta) * _root_slope(x)
     return a, jnp.where(S > _LEAST_SALINITY, b, 0.0)
 
 
-def _reduced(T: Any, S: Any, z: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """``x = s - s(standard seawater)``, ``t`` and ``zeta``."""
-    x = _salinity_root(jnp.maximum(S, _LEAST_SALINITY))
-    return x, T * (1.0 / _TEMPERATURE_UNIT), z * (-1.0 / _DEPTH_UNIT)
+def _reduced(T: Any, S: Any) -> tuple[jax.Array, jax.Array]:
+    """``x = s - s(standard seawater)`` and ``t``."""
+    return _salinity_root(jnp.maximum(S, _LEAST_SALINITY)), T * (1.0 / _TEMPERATURE_UNIT)
 
 
 @jax.custom_jvp
@@ -152,9 +146,9 @@ def _polynomial(coefficients: Coefficients, x: Any, t: Any, zeta: Any) -> jax.Ar
     Its derivative is evaluated as a polynomial too, not as that of Horner's rule, of which the
     reverse mode would have to keep every intermediate value.
     """
-    powers = [_horner([_horner(row, x) for row in rows], t) for rows in coefficients]
+    powers = [horner([horner(row, x) for row in rows], t) for rows in coefficients]
     shape = jnp.broadcast_shapes(jnp.shape(x), jnp.shape(t), jnp.shape(zeta))
-    return jnp.broadcast_to(_horner(powers, zeta), shape)
+    return jnp.broadcast_to(horner(powers, zeta), shape)
 
 
 def _polynomial_jvp(coefficients: Coefficients, primals: Any, tangents: Any) -> Any:
@@ -179,7 +173,7 @@ def _is_zero(tangent: Any) -> bool:
     return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
 
 
-def _horner(coefficients: Any, x: Any) -> Any:
+def horner(coefficients: Any, x: Any) -> Any:
     """Sum of ``coefficients[i] x^i``."""
     total = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):

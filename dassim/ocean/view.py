@@ -50,14 +50,16 @@ def view(grid: Grid, eos: Any, state: OceanState, halo: int, moving_levels: bool
     fields = grid.exchange(state.fields(), halo)
     stretch = layer_stretch(grid, fields["eta"], moving_levels)
     dz = grid.levels.dz.c
-    buoyancy = eos.buoyancy(fields["T"], fields["S"], grid.levels.z.c)
+    buoyancy, stratification = eos.buoyancy_and_stratification(
+        fields["T"], fields["S"], grid.levels
+    )
     return View(
         grid,
         fields,
         stretch,
         stretch.map(lambda s: dz * s),
         buoyancy,
-        eos.buoyancy_frequency_squared(fields["T"], fields["S"], grid.levels),
+        stratification,
         state.time,
     )
 

@@ -155,8 +155,8 @@ class Domain:
         if width == 0 or not leaves:
             return leaves
         if self.decomposition.layout[axis] == 1:
-            mode = "wrap" if self.periodic[axis] else "constant"
-            return [_pad(leaf, axis, width, mode) for leaf in leaves]
+            extended = _wrapped if self.periodic[axis] else _between_zeros
+            return [extended(leaf, axis, width) for leaf in leaves]
         self.decomposition.require_width(width)
         lows, highs = (
             [_slice(leaf, axis, edge) for leaf in leaves]
@@ -267,10 +267,21 @@ def _slice(array: jax.Array, axis: int, part: slice) -> jax.Array:
     return array[(..., *index)]
 
 
-def _pad(array: jax.Array, axis: int, width: int, mode: str) -> jax.Array:
-    widths = [(0, 0)] * array.ndim
-    widths[axis - 2] = (width, width)
-    return jnp.pad(array, widths, mode=mode)
+def _wrapped(array: jax.Array, axis: int, width: int) -> jax.Array:
+    """``array`` continued periodically, by as many turns as ``width`` takes."""
+    turns, rest = divmod(width, array.shape[axis - 2])
+    parts = [array] * (2 * turns + 1)
+    if rest:
+        low, high = slice(-rest, None), slice(0, rest)
+        parts = [_slice(array, axis, low), *parts, _slice(array, axis, high)]
+    return jnp.concatenate(parts, axis=axis - 2)
+
+
+def _between_zeros(array: jax.Array, axis: int, width: int) -> jax.Array:
+    """Two copies, where ``jnp.pad`` would be a loop with a condition at every point on CPUs."""
+    zeros = jnp.zeros_like(_slice(array, axis, slice(0, 1)))
+    zeros = jnp.concatenate([zeros] * width, axis=axis - 2)
+    return jnp.concatenate([zeros, array, zeros], axis=axis - 2)
 
 
 def _hull(indices: np.ndarray) -> slice:
