@@ -125,7 +125,7 @@ class CoordinateQuantity(Quantity):
     """A position on the grid: metres on a plane, degrees on a sphere; a bare number is either.
 
     The type of the grid is the ``grid`` of the validation's context; without one, as on the grid of
-    a file, lengths and angles are both taken. Along an ``axis: z`` beside it a position is a length.
+    a file, lengths and angles are both taken. With an ``axis: z`` beside it, it is a length.
     """
 
     unit: str = "m"
@@ -145,7 +145,7 @@ class CoordinateQuantity(Quantity):
         def parse(value: Any, info: core_schema.ValidationInfo) -> Any:
             vertical = (info.data or {}).get("axis") == "z"
             grid = (info.context or {}).get("grid")
-            unit = "m" if vertical else UNIT_OF_POSITIONS.get(grid)
+            unit = "m" if vertical else UNIT_OF_POSITIONS.get(str(grid))
             return (Quantity(unit) if unit else self).parse(value)
 
         return core_schema.with_info_before_validator_function(parse, handler(source))

@@ -84,6 +84,8 @@ def cartesian(
     dtype: Any = float,
 ) -> HorizontalGrid:
     """A plane with ``f = f0 + beta y``. ``x_faces (nx + 1)``, ``y_faces (ny + 1)`` in metres."""
+    if beta and domain.periodic[0]:
+        raise GridError(f"found beta = {beta} on a grid periodic in y; expected 0, or a closed y")
     xs = _axis(domain, X, x_faces, halo)
     ys = _axis(domain, Y, y_faces, halo)
     x = Staggered.build(lambda at: xs.position[LOCATIONS[at][X]])
@@ -177,6 +179,9 @@ def orthogonal(
             raise GridError(
                 f"{key}: found a value of {window.min()}; expected positive lengths and areas"
             )
+        if not np.isfinite(window).all():
+            wrong = window[~np.isfinite(window)][0]
+            raise GridError(f"{key}: found a value of {wrong}; expected a number at every point")
         _, y, x = LOCATIONS[at]
         return _on_host(window[None], (None, Span(y, -halo), Span(x, -halo)))
 
@@ -227,7 +232,7 @@ def _axis(domain: Domain, axis: int, faces: Any, halo: int) -> _Axis:
     n = domain.global_shape[axis - 1]
     if faces.shape != (n + 1,):
         raise GridError(f"found {faces.shape} faces along {name}; expected ({n + 1},), cells + 1")
-    if not (np.diff(faces) > 0).all():
+    if not (np.isfinite(faces).all() and (np.diff(faces) > 0).all()):
         raise GridError(f"faces along {name} must increase; found a step of {np.diff(faces).min()}")
     around = halo + 2
     spacing = np.pad(np.diff(faces), around, mode="wrap" if domain.periodic[axis - 1] else "edge")

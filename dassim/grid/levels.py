@@ -41,7 +41,7 @@ def levels(thickness: Any, dtype: Any = float) -> Levels:
     [0.0, -10.0, -30.0]
     """
     dz = np.asarray(thickness, float)
-    if dz.ndim != 1 or dz.size == 0 or not (dz > 0).all():
+    if dz.ndim != 1 or dz.size == 0 or not ((dz > 0) & np.isfinite(dz)).all():
         raise GridError(f"found level thicknesses {dz}; expected a list of positive metres")
     z_f = 0.0 - np.concatenate([[0.0], np.cumsum(dz)])
     z_c = 0.5 * (z_f[:-1] + z_f[1:])

@@ -36,7 +36,8 @@ def stretched(n, length):
 
 
 def plane(domain):
-    return cartesian(domain, stretched(NX, 7e5), stretched(NY, 5e5), f0=1e-4, beta=1e-11, halo=HALO)
+    beta = 0.0 if domain.periodic[0] else 1e-11
+    return cartesian(domain, stretched(NX, 7e5), stretched(NY, 5e5), f0=1e-4, beta=beta, halo=HALO)
 
 
 def sphere(domain):

@@ -56,6 +56,10 @@ class CartesianGrid(Section):
         exactly_one(self, ("ly",), ("dy",))
         _check_count(self, "dx", "nx")
         _check_count(self, "dy", "ny")
+        if self.beta and "y" in self.periodic:
+            found = f"beta = {self.beta:g} with y periodic"
+            expected = "a Coriolis parameter that is periodic, too"
+            raise refuse(expected, "write beta: 0, or close y", key="beta", found=found)
         return self
 
     @property

@@ -31,6 +31,7 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
+        allow_inf_nan=False,
         use_attribute_docstrings=True,
         json_schema_extra=_say_units,
     )

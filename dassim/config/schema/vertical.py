@@ -29,7 +29,7 @@ class StretchedLevels(Section):
     """Number of levels."""
     first: Length
     """Thickness of the topmost level."""
-    ratio: Annotated[float, Field(gt=0, examples=[1.1])]
+    ratio: Annotated[float, Field(ge=0.1, le=10, examples=[1.1])]
     """Thickness of a level over that of the level above it."""
 
 

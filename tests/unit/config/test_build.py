@@ -126,6 +126,11 @@ def test_cell_centres_of_a_grid_file_are_its_positions_or_indices(netcdf):
         ({"dx_c": (np.zeros((8, 12)), "m")}, "grid: dx_c: found a value of 0.0"),
         ({"dy_c": (np.ma.masked_all((8, 12)), "m")}, "grid: dy_c: found a value of nan"),
         (
+            {"coriolis_q": (np.ma.masked_all((8, 12)), "s-1")},
+            "grid: coriolis_q: found a value of nan; expected a number at every point",
+        ),
+        ({"dx_v": (np.full((8, 12), np.inf), "m")}, "grid: dx_v: found a value of inf"),
+        (
             {"dy_q": (np.ones((8, 12)), "K")},
             "grid.file: found dy_q in units 'K', a temp",
         ),

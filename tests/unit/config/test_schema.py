@@ -97,6 +97,7 @@ def test_the_earth_is_that_of_the_grid():
             "grid.periodic: found x periodic over 50 degrees; expected 360 degrees or a whole ",
         ),
         (latlon(periodic="[y]"), "grid.periodic[0]: found 'y'; expected x"),
+        (["grid.periodic=[x, y]"], "grid.beta: found beta = 2e-11 with y periodic; expected a Cor"),
     ],
 )
 def test_impossible_grids(overrides, problem):
@@ -120,6 +121,14 @@ def test_impossible_grids(overrides, problem):
         (
             "{type: stretched, nz: 2, first: 1, ratio: 0}",
             "vertical.ratio: found 0; expected a",
+        ),
+        (
+            "{type: stretched, nz: 2, first: 1, ratio: .inf}",
+            "vertical.ratio: found inf; expected a",
+        ),
+        (
+            "{type: stretched, nz: 2, first: 1, ratio: 1e200}",
+            "vertical.ratio: found 1e+200; expected a number of at most 10",
         ),
         (
             "{type: file, file: nothere.nc, variable: dz}",

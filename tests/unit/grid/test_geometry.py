@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from dassim.grid import GridError, cartesian, latlon, orthogonal
+from dassim.grid import GridError, cartesian, latlon, levels, orthogonal
 from dassim.grid.horizontal import EARTH_RADIUS, EARTH_ROTATION, HORIZONTAL
 from dassim.parallel import Domain
 
@@ -187,6 +187,15 @@ def test_impossible_geometry_is_refused_with_what_was_found():
         r"faces along x must increase; found a step of -0.125",
         lambda: cartesian(CLOSED, line[::-1], Y_FACES),
     )
+    endless = np.append(line[:-1], np.inf)
+    refuse("faces along x must increase", lambda: cartesian(CLOSED, endless, Y_FACES))
+    refuse(
+        "beta = 2e-11 on a grid periodic in y",
+        lambda: cartesian(
+            Domain.serial((NY, NX), periodic=(True, True)), line, Y_FACES, beta=2e-11
+        ),
+    )
+    refuse("level thicknesses", lambda: levels([1.0, np.inf]))
     refuse(r"latitudes -60.0 \.\. 91.0; expected -90", lambda: sphere(np.linspace(-60, 91, NY + 1)))
     refuse(
         r"periodic in x over 300.0 degrees .*expected 360 or a whole",
@@ -197,5 +206,7 @@ def test_impossible_geometry_is_refused_with_what_was_found():
     arrays |= {f"coriolis_{at}": np.ones((NY, NX)) for at in HORIZONTAL}
     negative = arrays | {"dy_v": -np.ones((NY, NX))}
     refuse(r"dy_v: found a value of -1.0; expected positive", lambda: orthogonal(CLOSED, negative))
+    hole = arrays | {"coriolis_v": np.full((NY, NX), np.nan)}
+    refuse(r"coriolis_v: found a value of nan; expected a number", lambda: orthogonal(CLOSED, hole))
     with pytest.raises(ValueError, match=r"found an array of shape \(3, 4\); expected .* 6, 8\)"):
         orthogonal(CLOSED, arrays | {"dx_q": np.ones((3, 4))})
