@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 
 import jax.numpy as jnp
@@ -348,3 +349,36 @@ def test_global_attributes_are_written(tmp_path, grid):
     write_days(tmp_path, stream(), grid, range(1))
     with netCDF4.Dataset(tmp_path / "fields/daily" / FIRST) as file:
         assert {name: file.getncattr(name) for name in ATTRIBUTES} == ATTRIBUTES
+
+
+# -- disks that fail ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 100 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_and_earlier_files_stay(tmp_path, grid, small_disk):
+    made = writer(tmp_path, stream(file_per="run"), grid)
+    put_days(made, grid, range(2))
+    made.flush()
+    with pytest.raises(OutputError, match=r"cannot write .* MB free on its file system"):
+        for day in range(2, 60):
+            put_days(made, grid, range(day, day + 1))
+    with pytest.raises(OutputError):
+        made.close()
+    assert finished_times(tmp_path / "daily" / FIRST).tolist() == [DAY, 2 * DAY]
+
+
+def test_a_folder_without_permission_is_said(tmp_path, grid, monkeypatch):
+    monkeypatch.setattr("dassim.io.fields.os.access", lambda *_: False)  # tests may run as root
+    monkeypatch.setattr(part.PartFile, "append", lambda *_: (_ for _ in ()).throw(OSError("no")))
+    made = writer(tmp_path, stream(), grid)
+    put_days(made, grid, range(1))
+    with pytest.raises(OutputError, match=r"found .* without permission to write; expected a fold"):
+        made.flush()
