@@ -10,7 +10,10 @@ import typer
 
 def command(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write to this file.", dir_okay=False, show_default=False
+        ),
     ] = None,
 ) -> None:
     """Print the JSON schema of namelists, with which editors complete and check them.
@@ -20,11 +23,17 @@ def command(
     """
     import json
 
+    from dassim.cli.ranks import BAD_INPUT
     from dassim.config import Namelist
     from dassim.config.jsonschema import json_schema
+    from dassim.io.durable import write_text
 
     text = json.dumps(json_schema(Namelist), indent=2)
     if output is None:
         print(text)
     else:
-        output.write_text(f"{text}\n", encoding="utf-8")
+        try:
+            write_text(output, f"{text}\n")
+        except OSError as error:
+            typer.echo(f"dassim schema: found {error}; give the path of a new file", err=True)
+            raise typer.Exit(BAD_INPUT) from None

@@ -56,6 +56,10 @@ def file_variable(
     with netCDF4.Dataset(path) as dataset:
         variable = dataset[name]
         shape, units = variable.shape, getattr(variable, "units", None)
+        kind = np.dtype(variable.dtype)
+    if kind.kind not in "iuf":
+        message = mismatch(f"{name} of type {kind.name} in {path}", "numbers", "choose another")
+        raise NamelistError([Problem(key, message)])
     if unit is None or units is None:
         return FileVariable(path, name, shape, fill=fill)
     try:

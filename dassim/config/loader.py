@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from dassim.config.errors import NamelistError, Place, Problem, mismatch, near_files, show
+from dassim.config.errors import KeyPath, NamelistError, Place, Problem, mismatch, near_files, show
 from dassim.config.explain import explain
 from dassim.config.yaml import Document, Text, parse
 
@@ -136,20 +136,39 @@ def read_override(text: str, environment: Mapping[str, str]) -> Document:
 
 
 def merge(base: Document, heir: Document) -> Document:
-    """Sections are merged key by key; any other value, lists too, is the heir's if it has one."""
+    """Sections are merged key by key, and keep their place in the base; any other value, lists too,
+    is the heir's if it has one, and what was wrong with the base's does not matter."""
+    replaced = list(_replaced(base.value, heir.value))
+
+    def stays(path: KeyPath) -> bool:
+        return not any(path[: len(whole)] == whole for whole in replaced)
+
     return Document(
         _merged(base.value, heir.value),
-        {**base.places, **heir.places, (): base.places[()]},
-        base.problems + heir.problems,
+        {**heir.places, **{path: place for path, place in base.places.items() if stays(path)}},
+        (*(problem for problem in base.problems if stays(problem.path)), *heir.problems),
     )
 
 
+def _are_merged(base: Any, heir: Any) -> bool:
+    """Whether both are sections, and not of two types."""
+    sections = isinstance(base, dict) and isinstance(heir, dict)
+    return sections and not (TAG in heir and TAG in base and heir[TAG] != base[TAG])
+
+
 def _merged(base: Any, heir: Any) -> Any:
-    if not (isinstance(base, dict) and isinstance(heir, dict)):
-        return heir
-    if TAG in heir and TAG in base and heir[TAG] != base[TAG]:
+    if not _are_merged(base, heir):
         return heir
     return {**base, **{k: _merged(base[k], v) if k in base else v for k, v in heir.items()}}
+
+
+def _replaced(base: Any, heir: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """The keys of ``base`` whose values are the heir's altogether."""
+    if not _are_merged(base, heir):
+        yield path
+        return
+    for key in base.keys() & heir.keys():
+        yield from _replaced(base[key], heir[key], (*path, key))
 
 
 def _base_path(document: Document, path: Path, heirs: tuple[Path, ...]) -> Path:

@@ -2,7 +2,8 @@
 
 Only the part of YAML that people expect: ``1e-4`` is a number, ``yes``, ``on`` and ``1:30`` are
 text, ``true`` and ``false`` are the only booleans, a date is text. Duplicate keys, tags and
-recursion are problems. ``${NAME}`` and ``${NAME:-default}`` stand for environment variables.
+recursion are problems. ``${NAME}`` and ``${NAME:-default}`` stand for environment variables;
+inside [...] and {...}, where YAML wants quotes around them, one by itself may stand for a number.
 """
 
 from __future__ import annotations
@@ -118,7 +119,8 @@ class _Reader:
 
     def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         text = VARIABLE.sub(lambda match: self.expand(match, path), node.value)
-        if node.style is None:
+        in_flow = any(getattr(outer, "flow_style", False) for outer in self.enclosing)
+        if node.style is None or (in_flow and VARIABLE.fullmatch(node.value)):
             if INTEGER.fullmatch(text):
                 return int(text)
             if NUMBER.fullmatch(text):

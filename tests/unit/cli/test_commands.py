@@ -97,6 +97,15 @@ def test_schema_prints_or_writes_json(dassim, tmp_path):
     assert json.loads(path.read_text()) == json.loads(dassim("schema").out)
 
 
+def test_a_schema_that_cannot_be_written_is_told_and_leaves_nothing(dassim, tmp_path):
+    (tmp_path / "folder").mkdir()
+    result = dassim("schema", "-o", tmp_path / "gone" / "schema.json")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("dassim schema: found [Errno 2] No such file or directory")
+    assert "is a directory" in dassim("schema", "-o", tmp_path / "folder").err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
 def test_the_printed_schema_accepts_what_check_prints(dassim, box):
     import yaml
 

@@ -256,6 +256,16 @@ def test_a_bathymetry_that_cannot_be(netcdf, values, options, problem):
     assert problem in found
 
 
+def test_a_variable_of_text_is_refused(tmp_path):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as dataset:
+        dataset.createDimension("y", 8)
+        dataset.createDimension("x", 12)
+        dataset.createVariable("h", str, ("y", "x"))
+    (found,) = refusals(lambda namelist: plan(namelist, 1), bathymetry(path))
+    assert found.startswith("bathymetry.variable: found h of type str in ")
+
+
 def test_a_file_that_is_no_netcdf(tmp_path):
     path = tmp_path / "a.nc"
     path.write_text("not netCDF")

@@ -197,6 +197,20 @@ def test_errors_name_the_file_that_has_the_line(write):
     assert problems[1].startswith("base.yaml:1: count: found 0")
 
 
+def test_a_section_of_another_type_has_nothing_to_do_with_the_base_s(write):
+    write("count: 1\nshape:\n  type: ring\n  side: ${GONE}\n", "base.yaml")
+    path = write("base: base.yaml\npace: 1 h\nshape:\n  type: square\n")
+    (found,) = refusals(path)
+    assert found.startswith("a.yaml:3: shape.side: found nothing; expected length of a side")
+
+
+def test_an_override_is_not_blamed_for_the_rest_of_its_section(write):
+    path = write("pace: 1 h\nshape:\n  type: ring\n  file: ${GONE}\n")
+    options = ["shape.file=x", "flags=true"]
+    (found,) = refusals(path, overrides=options)
+    assert found.startswith("a.yaml:2: shape.radius: found nothing")
+
+
 def test_null_takes_back_an_optional_key(write):
     write("shape: {type: ring, radius: 1}\npace: 1 h\n", "base.yaml")
     assert load(write("base: base.yaml\npace: null\n"), Toy).namelist.pace is None

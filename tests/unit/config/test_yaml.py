@@ -119,6 +119,15 @@ def test_variables_expand_before_the_type_is_decided():
     }
 
 
+def test_a_quoted_variable_by_itself_may_be_a_number_where_yaml_wants_quotes():
+    text = "a: [\"${NX}\", 'n${NX}', '40', {b: \"${NX}\"}]\nc: \"${NX}\"\nd: ['${NY:-7}']"
+    assert read(text, {"NX": "40"}).value == {
+        "a": [40, "n40", "40", {"b": 40}],
+        "c": "40",
+        "d": [7],
+    }
+
+
 def test_a_variable_that_is_not_set_names_the_nearest_one_and_the_remedy():
     (problem,) = messages("a: 1\nb: ${DASIM_DATA}/x.nc", {"DASSIM_DATA": "/data"})
     assert problem == (
