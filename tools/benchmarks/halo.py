@@ -5,7 +5,9 @@ exchange each hands one message to either neighbour and gets theirs. Programs of
 take turns with as many bare ones, a few times over; a time is the median of the slowest rank's.
 
 Bare messages are timed twice: in memory of ordinary pages, as XLA has it, and in NumPy arrays,
-which Linux backs with huge pages from 4 MB on: MPI then copies faster within a node.
+which Linux backs with huge pages from 4 MB on: MPI then copies faster within a node. The limit of
+the ratio is on the first, which copies between the same kinds of memory; beyond it the exit code
+is 1.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import mmap
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -49,8 +52,9 @@ def main() -> None:
     comm = MPICommunicator()
     say = print if comm.is_root else lambda *_, **__: None
     describe(comm, say)
-    messages(comm, options.sizes, options.repetitions, say)
+    largest = messages(comm, options.sizes, options.repetitions, say)
     blocks(comm, tuple(options.block), options.repetitions, say)
+    sys.exit(int(largest > LIMIT))
 
 
 def describe(comm: MPICommunicator, say: Callable) -> None:
@@ -68,12 +72,13 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Callable) -> None:
-    """The table of the primitive: two messages of each size per exchange and rank."""
+def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Callable) -> float:
+    """The table of the primitive: two messages of each size per exchange and rank. Returns the
+    largest ratio that the limit is on."""
     say("one exchange: a message to, and one from, either neighbour; ratio = dassim / bare")
     say(f"{'bytes':>10} {'dassim us':>10} {'GB/s':>6} {'bare us':>9} {'ratio':>6}", end="")
     say(f" {'NumPy us':>9} {'ratio':>6}")
-    largest = 0.0
+    largest = dict.fromkeys(("bare", "numpy"), 0.0)
     for size in sizes:
         count = size // 8
         ways = {
@@ -83,15 +88,20 @@ def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Cal
         }
         exchanges = max(50, min(1000, 2**30 // size))
         took = medians(comm, ways, exchanges, repetitions)
-        ratio = took["dassim"] / took["bare"]
-        largest = max(largest, ratio if size >= LARGE else 0.0)
+        ratios = {name: took["dassim"] / took[name] for name in largest}
+        if size >= LARGE:
+            largest = {name: max(largest[name], ratios[name]) for name in largest}
         say(
             f"{size:>10} {1e6 * took['dassim']:>10.1f} {2e-9 * size / took['dassim']:>6.2f} "
-            f"{1e6 * took['bare']:>9.1f} {ratio:>6.2f} "
-            f"{1e6 * took['numpy']:>9.1f} {took['dassim'] / took['numpy']:>6.2f}"
+            f"{1e6 * took['bare']:>9.1f} {ratios['bare']:>6.2f} "
+            f"{1e6 * took['numpy']:>9.1f} {ratios['numpy']:>6.2f}"
         )
-    if largest:
-        say(f"largest ratio from 1 MB on: {largest:.2f}, wanted at most {LIMIT}")
+    if largest["bare"]:
+        say(
+            f"largest ratios from 1 MB on: {largest['bare']:.2f} in ordinary pages, wanted at most "
+            f"{LIMIT}; {largest['numpy']:.2f} to NumPy arrays"
+        )
+    return largest["bare"]
 
 
 def blocks(

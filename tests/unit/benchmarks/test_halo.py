@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ HALO = Path(__file__).resolve().parents[3] / "tools" / "benchmarks" / "halo.py"
 def test_it_reports_times_bytes_and_ratios(mpirun, ranks):
     options = ["--sizes", "800", "1048576", "--repetitions", "1", "--block", "1", "8", "9"]
     ended = mpirun(ranks, sys.executable, HALO, *options, timeout=100)
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode in (0, 1), ended.stderr
     lines = ended.stdout.splitlines()
     assert any(line.startswith(f"{ranks} rank") and "float64" in line for line in lines)
     assert any("mpi4jax" in line and "jax" in line for line in lines)
@@ -23,7 +24,10 @@ def test_it_reports_times_bytes_and_ratios(mpirun, ranks):
     for size, took, rate, bare, ratio, _, _ in (map(float, row) for row in table):
         assert ratio == pytest.approx(took / bare, abs=0.1 + 0.1 * ratio)
         assert rate == pytest.approx(2e-3 * size / took, abs=0.01 + 0.1 * rate)
-    assert "largest ratio from 1 MB on" in ended.stdout
+    (summary,) = (line for line in lines if line.startswith("largest ratios from 1 MB on"))
+    largest = [float(word) for word in re.findall(r"\d+\.\d\d", summary)]
+    assert largest == [float(table[1][4]), float(table[1][6])]
+    assert ended.returncode == (largest[0] > 1.5) or largest[0] == 1.5  # within rounding
     sent = [line.split()[2] for line in lines if line.split()[:2] == ["5", "3"]]
     in_x = 2 * 5 * 1 * 3 * 8 * 8  # sides, fields, levels, width, rows, bytes of a number
     assert sent == [str({1: 0, 2: in_x}[ranks])]
