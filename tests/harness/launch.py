@@ -24,8 +24,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 SECONDS_BETWEEN_STACKS = 5.0
 """How much later than the first rank the others may write their stacks."""
 
-COMPLETED = (0, 1, 5)
-"""pytest's exit codes when all passed, when some failed, when there was nothing to run."""
+COMPLETED = (0, 1)
+"""pytest's exit codes when all passed, when some failed."""
+NOTHING = 5
+"""pytest's exit code when there was nothing to run."""
 
 
 def main(arguments: list[str]) -> int:
@@ -94,9 +96,15 @@ def wait(process: subprocess.Popen[bytes], size: int, report: Path) -> str | Non
                 time.sleep(0.1)
             return "\n\n".join(["a test ran into its time limit", *states(report, size)])
         time.sleep(0.1)
-    if process.returncode in COMPLETED:
+    return complaint(process.returncode, size)
+
+
+def complaint(code: int, size: int) -> str | None:
+    """What is wrong with a run of ``size`` ranks that ended with ``code``, if anything. Without MPI
+    there may be nothing to run: all tests may ask for more ranks."""
+    if code in COMPLETED or (code == NOTHING and size == 1):
         return None
-    return f"the run broke off with exit code {process.returncode}"
+    return "found no test to run" if code == NOTHING else f"the run broke off with exit code {code}"
 
 
 def has_stacks(report: Path, rank: int) -> bool:

@@ -117,12 +117,13 @@ class Together:
     def __init__(self, size: int, folder: Path, limit: float):
         from mpi4py import MPI
 
-        self.comm = MPI.COMM_WORLD.Dup()
+        self.comm = MPI.COMM_WORLD
         self.folder = folder
         self.problems: list[str] = []
         self.write("pid", str(os.getpid()))
         self.stacks = self.file("stacks").open("w")
         self.watch(limit)
+        self.comm = self.comm.Dup()  # may wait for ever, too
         if self.comm.size != size:
             pytest.exit(f"found {self.comm.size} ranks, expected {size}", returncode=3)
 

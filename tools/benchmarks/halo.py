@@ -78,7 +78,7 @@ def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Cal
     say("one exchange: a message to, and one from, either neighbour; ratio = dassim / bare")
     say(f"{'bytes':>10} {'dassim us':>10} {'GB/s':>6} {'bare us':>9} {'ratio':>6}", end="")
     say(f" {'NumPy us':>9} {'ratio':>6}")
-    largest = dict.fromkeys(("bare", "numpy"), 0.0)
+    largest: dict[str, float] = {"bare": 0.0, "numpy": 0.0}
     for size in sizes:
         count = size // 8
         ways = {

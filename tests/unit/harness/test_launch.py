@@ -7,9 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+
+from tests.harness.launch import complaint
+from tests.harness.ranks import Together
 
 HARNESS = Path(__file__).resolve().parents[2] / "harness"
 
@@ -77,6 +81,30 @@ def test_a_rank_that_dies_fails_the_run():
     assert found.returncode == 1
     assert last_line(found.stdout) == "total: 1 passed, 1 failed, 0 skipped"
     assert "the run broke off with exit code" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "size", "found"),
+    [(0, 2, None), (1, 2, None), (5, 1, None), (5, 2, "found no test to run")],
+)
+def test_ranks_that_run_nothing_are_complained_of(code, size, found):
+    assert complaint(code, size) == found
+
+
+def test_stacks_are_written_of_ranks_that_wait_in_their_first_message(tmp_path, monkeypatch):
+    def duplicate():
+        assert watched == [7.0]
+        return SimpleNamespace(rank=0, size=1)
+
+    watched: list[float] = []
+    world = SimpleNamespace(rank=0, size=1, Dup=duplicate)
+    monkeypatch.setitem(
+        sys.modules, "mpi4py", SimpleNamespace(MPI=SimpleNamespace(COMM_WORLD=world))
+    )
+    monkeypatch.setattr(Together, "watch", lambda self, seconds: watched.append(seconds))
+    together = Together(1, tmp_path, 7.0)
+    together.stacks.close()
+    assert together.comm is not world
 
 
 def test_ending_the_launcher_ends_the_ranks():
