@@ -161,12 +161,13 @@ def test_a_killed_run_goes_on_from_the_last_restart(tmp_path, undisturbed):
 
     class Killing(Listener):
         def tick(self, step, steps):
-            if step == 18:
+            if step == 19:
                 raise Killed
 
     means, fast = MemoryWriter(), MemoryWriter()
     with pytest.raises(Killed):
         run(tmp_path, case(), outlets=outlets(means, fast), listener=Killing())
+    assert (len(means.records), means.durable) == (3, 2)
     listener = Listener()
     run(tmp_path, case(), outlets=outlets(means, fast), resume=True, listener=listener)
     assert listener.lines[0] == f"going on from {tmp_path}/restarts/2000-01-01T00-15-00"
