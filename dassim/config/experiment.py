@@ -18,6 +18,7 @@ from dassim.config.errors import (
 from dassim.config.schema import GridNamelist, OceanNamelist
 from dassim.config.schema.run import Time
 from dassim.parallel import AbstractCommunicator
+from dassim.simulation.plan import Refresh
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Experiment:
     """A model on this rank, its parameters, and its state at the start.
 
     ``model.step(parameters, state)`` is the state one time step later; ``time`` says how often.
+    ``refresh`` puts the forcing of later times into the parameters, where it is read in windows.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Experiment:
     parameters: Any
     state: Any
     time: Time
+    refresh: Refresh | None = None
 
 
 @singledispatch

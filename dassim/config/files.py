@@ -11,6 +11,7 @@ import numpy as np
 
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch, one_of, suggest
 from dassim.config.units import UnitError, convert
+from dassim.io.netcdf import LIBRARY
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class FileVariable:
     fill: float = np.nan
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        with netCDF4.Dataset(self.path) as dataset:
+        with LIBRARY, netCDF4.Dataset(self.path) as dataset:
             piece = np.ma.masked_array(dataset[self.name][index], dtype=np.float64)
         return (piece * self.factor + self.offset).filled(self.fill)
 

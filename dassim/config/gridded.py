@@ -6,7 +6,9 @@ Each rank reads its own rows and columns, with as many around them as it takes v
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import netCDF4
 import numpy as np
@@ -48,18 +50,66 @@ def _(profile: FromFile, at: Points, key: KeyPath) -> np.ndarray:
 def read_records(profile: FromFile, at: Points, key: KeyPath) -> Records:
     """All records at this rank's points, 0 where dry; every wet point has a value, else the
     namelist is refused. All ranks call this together."""
-    variable = file_variable(profile.file, profile.variable, (*key, "variable"), profile.unit)
-    dimension = _record_dimension(variable, at, key)
-    reach, domain = profile.extrapolate, at.grid.domain
-    window = domain.local(variable, reach + 1, beyond=np.nan)
-    window = np.where(np.isfinite(window), window, np.nan)
-    if at.surface:
-        window = np.expand_dims(window, -3)
-    found = _at_points(window, at, profile)
-    known = _at_points(_extrapolated(window, reach), at, profile) if reach else found
-    _require_values(_missing(known, at), at, key, profile)
-    _report(_missing(found, at), at, key, profile)
-    return Records(np.where(at.wet, known, 0.0), dimension)
+    reader = RecordReader.open(profile, at, key)
+    return Records(reader.checked(reader.read()), reader.dimension)
+
+
+@dataclass(frozen=True)
+class RecordReader:
+    """Reads the records of a variable at this rank's points; ``count`` of them along
+    ``dimension``, if there is one. ``key``: what asks for them."""
+
+    profile: FromFile
+    at: Points
+    key: KeyPath
+    variable: FileVariable
+    dimension: str | None
+
+    @classmethod
+    def open(cls, profile: FromFile, at: Points, key: KeyPath) -> RecordReader:
+        variable = file_variable(profile.file, profile.variable, (*key, "variable"), profile.unit)
+        return cls(profile, at, key, variable, _record_dimension(variable, at, key))
+
+    @property
+    def count(self) -> int:
+        return self.variable.shape[0] if self.dimension else 1
+
+    def read(self, records: Sequence[int] | None = None) -> np.ndarray:
+        """This rank's part with its halo, NaN where the file has no value; ``records``: the ones
+        of these numbers. May be called by any thread."""
+        domain, halo = self.at.grid.domain, self.profile.extrapolate + 1
+        if records is None:
+            window = domain.local(self.variable, halo, beyond=np.nan)
+        else:
+            each = [_Record(self.variable, number) for number in records]
+            window = np.stack([domain.local(one, halo, beyond=np.nan) for one in each])
+        return np.where(np.isfinite(window), window, np.nan)
+
+    def checked(self, window: np.ndarray) -> np.ndarray:
+        """Values at the owned points out of what was read, 0 where dry. All ranks call this
+        together."""
+        at, profile, reach = self.at, self.profile, self.profile.extrapolate
+        if at.surface:
+            window = np.expand_dims(window, -3)
+        found = _at_points(window, at, profile)
+        known = _at_points(_extrapolated(window, reach), at, profile) if reach else found
+        _require_values(_missing(known, at), at, self.key, profile)
+        _report(_missing(found, at), at, self.key, profile)
+        return np.where(at.wet, known, 0.0)
+
+
+class _Record(NamedTuple):
+    """One record of a variable, sliced like an array."""
+
+    variable: FileVariable
+    number: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.variable.shape[1:]
+
+    def __getitem__(self, index: tuple[Any, ...]) -> np.ndarray:
+        return self.variable[(self.number, *index)]
 
 
 def _missing(values: np.ndarray, at: Points) -> np.ndarray:

@@ -27,7 +27,14 @@ WITHOUT_EFFECT = ("decomposition", "output", "restarts", "snapshots", "run")
 def build_case(experiment: Experiment) -> Case:
     time = experiment.time
     clock = Clock(time.start, time.calendar, time.step)
-    return Case(experiment.model, experiment.parameters, experiment.state, time.steps, clock)
+    return Case(
+        experiment.model,
+        experiment.parameters,
+        experiment.state,
+        time.steps,
+        clock,
+        experiment.refresh,
+    )
 
 
 def build_plan(namelist: AbstractNamelist, time: Time) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -42,16 +42,31 @@ class Outlet(NamedTuple):
     writer: Writer
 
 
+class Refresh(Protocol):
+    """Parameters that change on the way, such as forcing that is read some records at a time."""
+
+    @property
+    def schedules(self) -> Sequence[Schedule]:
+        """When they change."""
+        ...
+
+    def __call__(self, parameters: Any, step: int) -> Any:
+        """``parameters`` as they are to be from ``step`` on, of the same shapes. All ranks call
+        this together."""
+        ...
+
+
 @dataclass(frozen=True)
 class Case:
     """What runs: ``steps`` steps of ``model`` from ``state``, the first of them at the clock's
-    start."""
+    start. ``refresh``: what changes the ``parameters`` on the way, if anything does."""
 
     model: Model
     parameters: Any
     state: Any
     steps: int
     clock: Clock
+    refresh: Refresh | None = None
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,15 @@ class _Loop:
                 ("diagnosis", folder.diagnosis),
             )
         }
-        self.schedules = [plan.log, plan.restarts, plan.snapshots, *(o.schedule for o in outlets)]
+        self.parameters = case.parameters
+        self.refreshes = case.refresh.schedules if case.refresh else ()
+        self.schedules = [
+            *self.refreshes,
+            plan.log,
+            plan.restarts,
+            plan.snapshots,
+            *(o.schedule for o in outlets),
+        ]
         self.reports = Reports(
             case, folder, self.monitor.kinds, outlets, reporter, notes, stopwatch
         )
@@ -137,10 +145,11 @@ class _Loop:
             if resume:
                 self._resume()
             self.reports.start(self.at.step)
+        self._refresh()
         with self.stopwatch.part(COMPILE):
             health = self._checked()
             if self.at.step < self.case.steps:
-                self.program.compile(self.case.parameters, self.at.carry)
+                self.program.compile(self.parameters, self.at.carry)
         self.reports.record(self.at.step, "running")
         if self.at.step == 0:
             self.reports.progress(0, health)
@@ -157,7 +166,7 @@ class _Loop:
         while self.at.step < target:
             steps = self.pace.steps(target - self.at.step)
             begin = time.monotonic()
-            carry = self.program(self.case.parameters, self.at.carry, steps)
+            carry = self.program(self.parameters, self.at.carry, steps)
             jax.block_until_ready(carry)
             took = time.monotonic() - begin
             self.stopwatch.add(STEPS, took)
@@ -197,6 +206,14 @@ class _Loop:
                 self.reports.progress(step, health)
         if plan.restarts.due(step) or ends:
             self._save_restart()
+        if not ends and any(schedule.due(step) for schedule in self.refreshes):
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Parameters as they are to be from this step on."""
+        if self.case.refresh is not None:
+            with self.stopwatch.part("forcing"):
+                self.parameters = self.case.refresh(self.parameters, self.at.step)
 
     # -- start ------------------------------------------------------------------------------------
 
@@ -236,7 +253,7 @@ class _Loop:
         with self.stopwatch.part("output"):
             if outlet.kind == "snapshot":
                 arrays = snapshot(
-                    self.case.model, self.case.parameters, at.carry.state, outlet.variables
+                    self.case.model, self.parameters, at.carry.state, outlet.variables
                 )
                 outlet.writer.put(end, end, arrays)
                 return
@@ -272,7 +289,7 @@ class _Loop:
 
     def _checked(self) -> Health:
         """The model's numbers, provided that nothing is wrong with the state."""
-        health = self.monitor(self.case.parameters, self.at.carry.state)
+        health = self.monitor(self.parameters, self.at.carry.state)
         if health.problems:
             raise self._unstable(health)
         self.good = self.at
@@ -301,9 +318,9 @@ class _Loop:
         """The first wrong state after the good one ``before``, the one before it, and what is
         wrong: the same steps again, one by one."""
         while before.step < self.at.step:
-            carry = self.program(self.case.parameters, before.carry, 1)
+            carry = self.program(self.parameters, before.carry, 1)
             after = Position(before.step + 1, carry, before.since)
-            now = self.monitor(self.case.parameters, carry.state)
+            now = self.monitor(self.parameters, carry.state)
             if now.problems:
                 return before, after, now
             before = after

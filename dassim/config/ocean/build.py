@@ -16,6 +16,7 @@ from dassim.config.ocean.findings import findings, require_connected
 from dassim.config.ocean.forcing import sources, surface_forcing
 from dassim.config.ocean.initial import initial_fields, initial_state
 from dassim.config.ocean.physics import coefficients, ocean_model
+from dassim.config.ocean.reload import Reloads
 from dassim.config.points import Basin
 from dassim.config.schema import OceanNamelist
 from dassim.parallel import AbstractCommunicator
@@ -36,9 +37,10 @@ def build_ocean(namelist: OceanNamelist, comm: AbstractCommunicator | None = Non
     basin = Basin.of(grid)
     fields = initial_fields(namelist.initial, basin)
     model = ocean_model(physics, grid, time.step)
+    forcing, reloads = surface_forcing(namelist.forcing, basin, time)
     parameters = replace(
         coefficients(physics, grid.levels),
-        forcing=surface_forcing(namelist.forcing, basin, time),
+        forcing=forcing,
         sources=sources(namelist.forcing, fields, basin),
     )
     parameters = as_arrays(parameters, namelist.precision)
@@ -46,7 +48,8 @@ def build_ocean(namelist: OceanNamelist, comm: AbstractCommunicator | None = Non
     for finding in findings(model, parameters, state, namelist.expected_speed or 0.0):
         if grid.domain.comm.is_root:
             warnings.warn(finding, stacklevel=2)
-    return Experiment(namelist.name, model, parameters, state, time)
+    refresh = Reloads(reloads, time.step) if reloads else None
+    return Experiment(namelist.name, model, parameters, state, time, refresh)
 
 
 def as_arrays(tree: Tree, dtype: Any) -> Tree:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dassim.config.errors import KeyPath
 from dassim.config.gridded import read_records
+from dassim.config.ocean.reload import Reload, windows
 from dassim.config.ocean.variables import entries, points_of
 from dassim.config.points import Basin, Points
 from dassim.config.profiles import values
@@ -32,23 +33,35 @@ FLUXES: Mapping[str, Location] = {"stress_x": "u", "stress_y": "v", "heat": "c",
 """Where each surface flux lies."""
 
 
-def surface_forcing(forcing: schema.Forcing, basin: Basin, run: Time) -> SurfaceForcing:
-    """What acts on the surface."""
+def surface_forcing(
+    forcing: schema.Forcing, basin: Basin, run: Time
+) -> tuple[SurfaceForcing, tuple[Reload, ...]]:
+    """What acts on the surface, and the series of it that are read window by window."""
     cells = basin.points("c", surface=True)
+    reloads: list[Reload] = []
+
+    def field(profile: Any, at: Points, key: KeyPath) -> Any:
+        reload = windows(profile, at, key, run)
+        if reload is None:
+            return surface_field(profile, at, key, run)
+        reloads.append(reload)
+        return reload.series(0.0)
+
     fluxes = {
-        name: surface_field(profile, basin.points(location, surface=True), (*SECTION, name), run)
+        name: field(profile, basin.points(location, surface=True), (*SECTION, name))
         for name, location in FLUXES.items()
         if (profile := getattr(forcing, name)) is not None
     }
     restoring = {
-        name: Restoring(surface_field(entry.target, cells, (*key, "target"), run), entry.timescale)
+        name: Restoring(field(entry.target, cells, (*key, "target")), entry.timescale)
         for name, entry, key in entries(forcing.restoring, (*SECTION, "restoring"))
     }
     tracer_fluxes = {
-        name: surface_field(profile, cells, key, run)
+        name: field(profile, cells, key)
         for name, profile, key in entries(forcing.fluxes, (*SECTION, "fluxes"))
     }
-    return SurfaceForcing(**fluxes, restoring=restoring, tracer_fluxes=tracer_fluxes)
+    made = SurfaceForcing(**fluxes, restoring=restoring, tracer_fluxes=tracer_fluxes)
+    return made, tuple(reloads)
 
 
 def surface_field(profile: Any, at: Points, key: KeyPath, run: Time) -> Any:

@@ -176,6 +176,8 @@ class SeriesFromFile(FromFile[Value], Generic[Value]):
     """Variable (y, x), or (time, y, x)."""
     period: Duration | None = None
     """Time after which the records repeat, such as 360 d for a climatology."""
+    reload: Duration | None = None
+    """Time for which records are read at once, a whole number of steps; all when left out."""
 
 
 @dataclass(frozen=True)
