@@ -1,0 +1,145 @@
+"""Gradients through 50 steps of every namelist, from rest and in motion.
+
+The cost is a sum of squares of the whole state at the end. Derivatives are taken in the initial
+state, wind stress, heat flux, viscosity, diffusivity, drag and all other numbers of the model at
+once; what a namelist leaves out is added, so that every namelist has all of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.assimilation.checks import random_like, split
+from dassim.ocean import OceanParameters
+from tests.models.namelists import OCEAN, SMALLER, build, integrate
+from tests.validation.report import Check, case
+
+STEPS, SPIN_UP = 50, 50
+SIZES = (1e-2, 1e-3, 1e-4)
+SMALLEST = {"u": 1e-2, "v": 1e-2, "T": 1e-1, "S": 1e-2, "eta": 1e-2}
+"""Perturbations of the state at size 1; those of parameters are in proportion to their values."""
+
+
+def with_all_processes(parameters: OceanParameters, model) -> OceanParameters:
+    """Every process that the gradient is taken of is there, if only weakly."""
+    mask = {at: model.grid.owned_mask(at, levels=False) for at in "cuv"}
+
+    def default(value, fallback):
+        return jnp.asarray(fallback) if value is None else value
+
+    forcing, diffusion, drag = parameters.forcing, parameters.diffusion, parameters.drag
+    return replace(
+        parameters,
+        forcing=replace(
+            forcing,
+            stress_x=default(forcing.stress_x, 1e-2 * mask["u"]),
+            stress_y=default(forcing.stress_y, 1e-2 * mask["v"]),
+            heat=default(forcing.heat, 10.0 * mask["c"]),
+        ),
+        diffusion=replace(diffusion, diffusivity=default(diffusion.diffusivity, 10.0)),
+        drag=replace(drag, linear=default(drag.linear, 1e-5)),
+    )
+
+
+def cost(model, parameters, state):
+    """Sum of squares of the state after ``STEPS`` steps."""
+    step = jax.checkpoint(lambda state, _: (model.step(parameters, state), None))
+    end, _ = jax.lax.scan(step, state, None, length=STEPS)
+    fields = {name: field.data for name, field in end.fields().items()}
+    return sum(jnp.sum((field / SMALLEST.get(name, 1.0)) ** 2) for name, field in fields.items())
+
+
+def direction(model, parameters, state, moving: bool):
+    """Random changes of all numbers, 0 on land; of a state at rest not of its velocity: where a
+    scheme chooses its side by the sign of the flow, the cost has a kink there."""
+    variable = eqx.filter((parameters, state), eqx.is_inexact_array)
+    noise = eqx.filter(_joined(model, variable), eqx.is_inexact_array)
+    in_parameters = jax.tree.map(lambda n, p: 0.1 * n * p, noise[0], variable[0])
+
+    def of_state(noise, state):
+        changes = {}
+        for name, field in state.fields().items():
+            if name in SMALLEST:
+                still = 0.0 if name in ("u", "v") and not moving else 1.0
+                wet = model.grid.owned_mask(field.location, levels=name != "eta")
+                changes[name] = still * SMALLEST[name] * getattr(noise, name) * wet
+        before = None if state.previous is None else of_state(noise.previous, state.previous)
+        tracers = {name: 0.0 * value for name, value in state.tracers.items()}
+        return replace(state, **changes, tracers=tracers, previous=before, time=0.0 * state.time)
+
+    return in_parameters, of_state(noise[1], state)
+
+
+def _joined(model, variable):
+    control = random_like(model.domain, split(model.domain, variable), seed=1)
+    return eqx.combine(control.distributed, control.replicated)
+
+
+@eqx.filter_jit
+def value_and_gradient(model, variable, fixed):
+    return jax.value_and_grad(lambda v: cost(model, *eqx.combine(v, fixed)))(variable)
+
+
+@eqx.filter_jit
+def slope(model, variable, fixed, along):
+    return jax.jvp(lambda v: cost(model, *eqx.combine(v, fixed)), (variable,), (along,))[1]
+
+
+def checks_of(name: str):
+    one = build(name, SMALLER.get(name, ()))
+    parameters = with_all_processes(one.parameters, one.model)
+    moving = integrate(one.model, parameters, one.state, SPIN_UP)
+    for start, state in (("rest", one.state), ("motion", moving)):
+        along = direction(one.model, parameters, state, moving=start == "motion")
+        variable, fixed = eqx.partition((parameters, state), eqx.is_inexact_array)
+        value, gradient = value_and_gradient(one.model, variable, fixed)
+        leaves = jax.tree.leaves(gradient)
+        finite = all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)
+        yield Check(f"{name}, {start}: all {len(leaves)} gradients finite", 1.0, float(finite))
+        adjoint = sum(jnp.vdot(a, b) for a, b in _pairs(gradient, along))
+        forward = slope(one.model, variable, fixed, along)
+        apart = float(abs(forward - adjoint) / abs(forward))
+        yield Check(f"{name}, {start}: dot products differ by", 1e-12, apart, bound="below")
+        remainders = []
+        for size in SIZES:
+            there = jax.tree.map(lambda v, a, size=size: v + size * a, variable, along)
+            moved = value_and_gradient(one.model, there, fixed)[0]
+            remainders.append(float(abs(moved - value - size * forward)))
+        orders = -np.diff(np.log10(remainders))
+        what = f"{name}, {start}: order of the Taylor remainder"
+        yield Check(what, 1.9, float(max(orders)), bound="above")
+
+
+def _pairs(tree, other):
+    return zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
+
+
+for each in OCEAN:
+    case(f"gradients of {each}", "identities", minutes=3)(partial(checks_of, each))
+
+
+@case("single precision", "float32: finite, and near to float64", minutes=5)
+def single_precision():
+    for name in ("reentrant_channel", "global_4deg"):
+        values = {}
+        for precision in ("float32", "float64"):
+            one = build(name, [*SMALLER.get(name, ()), f"precision={precision}"])
+            parameters = with_all_processes(one.parameters, one.model)
+            parameters = jax.tree.map(lambda p, as_=precision: jnp.asarray(p, as_), parameters)
+            variable, fixed = eqx.partition((parameters, one.state), eqx.is_inexact_array)
+            value, gradient = value_and_gradient(one.model, variable, fixed)
+            values[precision] = float(value)
+            fields = [leaf for leaf in jax.tree.leaves(gradient[1]) if leaf.ndim]  # not the time
+            leaves = [*jax.tree.leaves(gradient[0]), *fields]
+            same = all(leaf.dtype == precision for leaf in leaves)
+            yield Check(f"{name}: all gradients are {precision}", 1.0, float(same))
+            finite = all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)
+            yield Check(f"{name}: {precision} gradients finite", 1.0, float(finite))
+        apart = abs(values["float32"] / values["float64"] - 1)
+        yield Check(f"{name}: cost differs between precisions by", 1e-3, apart, bound="below")
