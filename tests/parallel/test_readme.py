@@ -1,28 +1,17 @@
-"""The README's example runs as it stands, and gives the same on any number of ranks."""
+"""The README's tracer runs as it stands, and gives the same on any number of ranks."""
 
 from __future__ import annotations
-
-import re
-from pathlib import Path
 
 import numpy as np
 
 from dassim.parallel import SerialCommunicator
-
-README = Path(__file__).resolve().parents[2] / "README.md"
-
-
-def run_example() -> dict:
-    (source,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    names: dict = {}
-    exec(compile(source, "README.md", "exec"), names)  # noqa: S102 - the README is ours
-    return names
+from tests.models.readme import run_example
 
 
 def test_the_example_is_the_same_on_any_number_of_ranks(monkeypatch):
-    found = run_example()
+    found = run_example("tendency")
     monkeypatch.setattr("dassim.parallel.domain.world", SerialCommunicator)
-    alone = run_example()
+    alone = run_example("tendency")
     assert alone["sensitivity"].shape == alone["grid"].global_shape
     np.testing.assert_allclose(found["cost"], alone["cost"], rtol=1e-13)
     np.testing.assert_allclose(
@@ -31,7 +20,7 @@ def test_the_example_is_the_same_on_any_number_of_ranks(monkeypatch):
 
 
 def test_the_example_conserves_its_tracer():
-    names = run_example()
+    names = run_example("tendency")
     grid, c = names["grid"], names["start"]
     zero = np.zeros(grid.shape)
     change = names["tendency"](zero + 0.5, zero, c) * grid.owned(grid.area.c)
