@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.models.readme import run_example
 
 
+@pytest.mark.timeout(300)  # most of it compiles
 def test_the_energy_of_the_example_depends_on_where_it_is_warm():
     names = run_example("OceanModel")
     slope = np.asarray(names["slope"])
