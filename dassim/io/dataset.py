@@ -161,23 +161,26 @@ def headers(folder: Path, like: Sequence[Header] = ()) -> list[Header]:
 
     So the files of a long run are not opened one by one.
     """
-    first = Header.read(folder / part_name(0))
-    missing = [
-        part_name(number)
-        for number in range(first.parts)
-        if not (folder / part_name(number)).exists()
-    ]
+    missing = _missing_parts(folder)
     if missing:
         raise OutputError(
-            f"found no {', '.join(missing)} in {folder}; expected {first.parts} parts; restore "
+            f"found no {', '.join(missing)} in {folder}; expected all parts of the grid; restore "
             f"them, or run that time again"
         )
+    first = Header.read(folder / part_name(0))
     if like and (like[0].parts, like[0].region) == (first.parts, first.region):
         return [
             Header(folder / part_name(number), header.attributes, header.variables)
             for number, header in enumerate(like)
         ]
     return [first, *(Header.read(folder / part_name(n)) for n in range(1, first.parts))]
+
+
+def _missing_parts(folder: Path) -> list[str]:
+    """Files that the first part of ``folder`` says there are, and that are not there."""
+    count = Header.read(folder / part_name(0)).parts
+    names = [part_name(number) for number in range(count)]
+    return [name for name in names if not (folder / name).exists()]
 
 
 @dataclass(frozen=True)
@@ -213,9 +216,12 @@ def periods(source: Path) -> list[Period]:
     found: list[Period] = []
     parts: list[Header] = []
     for folder in folders:
-        parts = headers(folder, parts)
         # Only the last files may be unfinished: a writer never comes back to earlier ones.
-        counted = parts if folder == folders[-1] else parts[:1]
+        is_last = folder == folders[-1]
+        if is_last and _missing_parts(folder):
+            continue
+        parts = headers(folder, parts)
+        counted = parts if is_last else parts[:1]
         count = min(len(finished_times(part.path)) for part in counted)
         if count:
             found.append(Period(tuple(parts), count))

@@ -9,7 +9,7 @@ import pytest
 import dassim
 from dassim.io import part
 from dassim.io.collect import Collector
-from dassim.io.netcdf import OutputError, finished_times
+from dassim.io.netcdf import OutputError, finished_times, part_name
 from dassim.parallel import world
 from tests.models.fields import (
     DAY,
@@ -73,6 +73,24 @@ def test_the_parts_open_as_one_dataset(folder, writers):
             np.testing.assert_array_equal(found[name][day], expected)
     np.testing.assert_array_equal(found.lon, np.arange(NX) * 45 + 22.5)
     np.testing.assert_array_equal(found.bottom_depth, grid.domain.gather(grid.owned(grid.depth.c)))
+    world().barrier()
+
+
+@pytest.mark.ranks(2, 3)
+def test_a_part_that_is_missing_is_named_or_not_yet_there(folder):
+    write_days(folder, stream(file_per="day"), basin(), range(2))
+    world().barrier()
+    last = part_name(world().size - 1)
+    if world().is_root:
+        (folder / "fields/daily/2000-01-31" / last).unlink()  # as if the run still went on
+    world().barrier()
+    assert dassim.open(folder).sizes["time"] == 1
+    world().barrier()
+    if world().is_root:
+        (folder / "fields/daily/2000-01-30" / last).unlink()
+    world().barrier()
+    with pytest.raises(OutputError, match=f"found no {last} in .*2000-01-30; expected all parts"):
+        dassim.open(folder)
     world().barrier()
 
 
