@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.parallel.messages import messages, seconds_for
 from dassim.simulation.model import Model
 from dassim.simulation.outputs import output
 
@@ -64,6 +65,14 @@ class Program(eqx.Module):
     def compile(self, parameters: Any, carry: Carry) -> None:
         """Compile now: by no step at all, which leaves ``carry`` as it is."""
         jax.block_until_ready(self(parameters, carry, 0))
+
+    def message_seconds(self, parameters: Any, state: Any) -> float:
+        """How long the messages of one step take by themselves. All ranks call this together."""
+        domain = self.model.domain
+        if domain.comm.size == 1:
+            return 0.0
+        found = messages(lambda state: self.model.step(parameters, state), state)
+        return seconds_for(found, domain.comm)
 
     @property
     def summed(self) -> tuple[str, ...]:

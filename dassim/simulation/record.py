@@ -40,9 +40,11 @@ class Written:
 
 @dataclass
 class Tally:
-    """The work of this session: steps taken, and what was written."""
+    """The work of this session: steps taken, and what was written. ``halo`` (s): what the messages
+    of a step take by themselves."""
 
     steps: int = 0
+    halo: float = 0.0
     cells: int = 0
     ranks: int = 1
     files: dict[str, Written] = field(default_factory=dict)
@@ -56,13 +58,17 @@ def figures(
 ) -> dict[str, Any]:
     """Figures of merit, the time split (s), and the files of this session, with ``fields``.
 
-    Speeds are of the whole time loop, with its output, without start and compilation.
+    Speeds are of the whole time loop, with its output, without start and compilation. Of the time
+    of steps, ``halo`` is what their messages take when nothing else is done; waiting for slower
+    ranks counts as ``compute``.
     """
     seconds = stopwatch.seconds
     in_loop = sum(time for part, time in seconds.items() if part not in (COMPILE, "start"))
     per_second = tally.steps / in_loop if in_loop else 0.0
     rate = per_second * tally.cells
     total, files = stopwatch.elapsed, {**tally.files, **fields}
+    stepping = seconds.get(STEPS, 0.0)
+    halo = min(stepping, tally.halo * tally.steps)
     return {
         "figure_of_merit": {
             "simulated_years_per_day": clock.years(per_second * SECONDS_PER_DAY),
@@ -75,6 +81,7 @@ def figures(
             **seconds,
             "other": max(0.0, total - sum(seconds.values())),
         },
+        "of_steps": {"halo": halo, "compute": stepping - halo},
         "files": {kind: written.to_json() for kind, written in files.items()},
     }
 

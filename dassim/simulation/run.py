@@ -150,6 +150,9 @@ class _Loop:
             health = self._checked()
             if self.at.step < self.case.steps:
                 self.program.compile(self.parameters, self.at.carry)
+                self.reports.tally.halo = self.program.message_seconds(
+                    self.parameters, self.at.carry.state
+                )
         self.reports.record(self.at.step, "running")
         if self.at.step == 0:
             self.reports.progress(0, health)

@@ -122,5 +122,8 @@ def test_the_record_counts_all_ranks(folder):
     assert found["ranks"] == world().size
     assert found["files"]["fields/means"]["bytes"] == sum(world().allgather(means.bytes_written))
     merit = found["figure_of_merit"]
+    split = found["of_steps"]
+    assert split["halo"] + split["compute"] == pytest.approx(found["wall_seconds"]["steps"])
+    assert (split["halo"] > 0) == (world().size > 1)
     per_rank = merit["cell_steps_per_second"] / world().size
     assert merit["cell_steps_per_second_per_rank"] == pytest.approx(per_rank)

@@ -404,6 +404,7 @@ def test_the_record_has_the_figures_of_merit(undisturbed):
     years = merit["steps_per_second"] * 60.0 / (365 * 86400.0) * 86400.0
     assert merit["simulated_years_per_day"] == pytest.approx(years)
     assert sum(seconds.values()) == pytest.approx(2 * seconds["total"], rel=1e-6)
+    assert found["of_steps"] == {"halo": 0.0, "compute": seconds["steps"]}
     assert found["files"]["restarts"]["count"] == 6
     written = sum(array.nbytes for _, _, arrays in means for array in arrays.values())
     assert found["files"]["fields/means"]["bytes"] == written

@@ -1,0 +1,89 @@
+"""How long the messages of a program take by themselves.
+
+The program is traced, and its halo exchanges and sums, with their shapes and as often as its loops
+repeat them, are sent again without the arithmetic between. Waiting for slower ranks is not in it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from dassim.parallel.communicator import AbstractCommunicator
+from dassim.parallel.primitives import all_sum_p, neighbour_swap_p
+
+MESSAGES = (neighbour_swap_p, all_sum_p)
+
+
+class Message(NamedTuple):
+    """One place of the program that sends, and how often; ``bytes`` that this rank hands over."""
+
+    equation: Any
+    times: int
+
+    @property
+    def bytes(self) -> int:
+        return sum(v.aval.size * v.aval.dtype.itemsize for v in self.equation.invars)
+
+
+def messages(function: Callable[..., Any], *args: Any) -> list[Message]:
+    """The messages of ``function(*args)``. A loop whose length is not known counts once; of the
+    branches of a condition, the first."""
+    return list(_walk(jax.make_jaxpr(function)(*args).jaxpr, 1))
+
+
+def seconds_for(found: list[Message], comm: AbstractCommunicator, repetitions: int = 5) -> float:
+    """How long the messages take together: the median of the slowest rank's times. All ranks call
+    this together."""
+    if not found:
+        return 0.0
+
+    @jax.jit
+    def send() -> list[Any]:
+        return [_sent(message) for message in found]
+
+    times = []
+    for _ in range(repetitions + 1):
+        comm.barrier()
+        begin = time.perf_counter()
+        jax.block_until_ready(send())
+        times.append(max(comm.allgather(time.perf_counter() - begin)))
+    return statistics.median(times[1:])
+
+
+def _sent(message: Message) -> Any:
+    equation = message.equation
+
+    def once(_: Any, strips: list[jax.Array]) -> list[jax.Array]:
+        received = equation.primitive.bind(*strips, **equation.params)
+        return list(received) if equation.primitive.multiple_results else [received]
+
+    strips = [jnp.zeros(v.aval.shape, v.aval.dtype) for v in equation.invars]
+    return jax.lax.fori_loop(0, message.times, once, strips)
+
+
+def _walk(jaxpr: Any, times: int) -> Iterator[Message]:
+    for equation in jaxpr.eqns:
+        if equation.primitive in MESSAGES:
+            yield Message(equation, times)
+        elif equation.primitive.name == "cond":
+            yield from _walk(equation.params["branches"][0].jaxpr, times)
+        else:
+            repeated = times * equation.params.get("length", 1)
+            for inner in _inner(equation.params):
+                yield from _walk(inner, repeated)
+
+
+def _inner(params: dict[str, Any]) -> Iterator[Any]:
+    """The programs within an equation: bodies of loops, compiled functions, ..."""
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if hasattr(item, "eqns"):
+                yield item
+            elif hasattr(item, "jaxpr") and hasattr(item.jaxpr, "eqns"):
+                yield item.jaxpr
