@@ -141,8 +141,7 @@ def test_fields_that_do_not_fit_the_grid(text, kind, problem):
         ("initial.S=-1", "initial.S.value: found -1; expected a number of at least 0"),
         (
             "initial.T={type: step, axis: x, at: 4 s, low: 1, high: 2}",
-            "initial.T.at: found '4 s', a time; expected a length, or on a sphere an angle, such "
-            "as '4 km' or '30 degrees'; correct the unit",
+            "initial.T.at: found '4 s', a time; expected a length such as '4 km'; correct the unit",
         ),
         (
             "forcing.stress_x={type: levels, values: [1]}",

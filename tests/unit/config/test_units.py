@@ -54,6 +54,8 @@ def refusal(kind, written):
         (units.Longitude, "-20 deg", -20.0),
         (units.Latitude, f"{math.pi / 4} rad", 45.0),
         (Annotated[float, Quantity("m3 s-1")], "2 Sv", 2e6),
+        (units.Coordinate, "4 km", 4000.0),  # where nothing is known of the grid
+        (units.Coordinate, "2 degrees", 2.0),
     ],
 )
 def test_units_convert_and_bare_numbers_are_si(kind, written, si):
