@@ -63,9 +63,17 @@ def undisturbed(setting: Setting, folder: Path) -> str:
 
 
 def kill_and_resume(
-    way: str, wait: float, setting: Setting, folder: Path, expected: str, chance: random.Random
+    way: str,
+    wait: float,
+    setting: Setting,
+    folder: Path,
+    expected: str,
+    chance: random.Random,
+    *,
+    restarted: bool = False,
 ) -> Kill:
-    """Disturb a new run in ``folder`` ``wait`` seconds into its time loop, and resume it."""
+    """Disturb a new run in ``folder`` ``wait`` seconds into its time loop, or where ``restarted``
+    after its first restart, and resume it."""
     run = subprocess.Popen(
         setting.command(folder),
         cwd=PROJECT,
@@ -77,6 +85,8 @@ def kill_and_resume(
     for line in run.stdout:
         if line.strip() == "running":
             break
+    while restarted and run.poll() is None and not restarts(folder):
+        time.sleep(0.01)
     time.sleep(wait)
     ranks = processes(run.pid)
     in_time = run.poll() is None and len(ranks) == setting.ranks

@@ -20,8 +20,8 @@ def expected(tmp_path_factory):
 @pytest.mark.parametrize("way", WAYS)
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, expected, way):
     chance = random.Random(way)
-    wait = chance.uniform(0.2, 0.8)
-    kill = kill_and_resume(way, wait, SETTING, tmp_path / "run", expected, chance)
+    wait = chance.uniform(0.0, 0.5)
+    kill = kill_and_resume(way, wait, SETTING, tmp_path / "run", expected, chance, restarted=True)
     assert kill.problems == ()
     assert kill.in_time
     assert (kill.code == 75) == ("SIGTERM" in way)
