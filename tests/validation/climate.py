@@ -54,7 +54,7 @@ def world_checks(one, state):
     psi = np.asarray(model.domain.sum(overturning(model, state)))
     yield Check("largest overturning", 22.5, float(psi.max()), 12.5, "absolute", "Sv")
     deep = psi[np.asarray(grid.levels.z.f.data).ravel() < -500.0]
-    north = np.asarray(grid.owned(grid.y.v)).ravel() > 20.0
+    north = np.asarray(grid.owned(grid.y.v))[:, 0] > 20.0
     deepest = float(deep[:, north].max())
     yield Check("overturning below 500 m, north of 20 N", 0.0, deepest, bound="above", unit="Sv")
     wet = np.asarray(grid.owned_mask("c", levels=False))

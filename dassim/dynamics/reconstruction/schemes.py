@@ -171,10 +171,13 @@ class FluxLimited(UpwindBiased):
 
     Total variation does not grow in one dimension, under SSP time stepping with Courant numbers
     up to 1/2 (Sweby 1984, SIAM J. Numer. Anal. 21, 995; Koren 1993, Vieweg, 117). The derivative
-    jumps where a sign or a minimum changes; at uniform fields it is that of first-order upwind.
+    jumps where a sign or a minimum changes. Differences whose product is below ``uniform_below^2``
+    (in the field's unit) count as none: what round-off leaves of a uniform field has the
+    derivative of first-order upwind, whatever its signs.
     """
 
     limiter: Limiter = "van_leer"
+    uniform_below: float = 1e-10
 
     def __post_init__(self):
         _require(self.limiter, ("minmod", "van_leer", "koren", "superbee"), "FluxLimited: limiter")
@@ -185,7 +188,7 @@ class FluxLimited(UpwindBiased):
 
     def correction(self, *differences):
         a, b = differences
-        alike = a * b > 0
+        alike = a * b > self.uniform_below**2
         if self.limiter == "van_leer":
             return jnp.where(alike, a * (b / jnp.where(alike, a + b, 1)), 0)
         if self.limiter == "minmod":
