@@ -64,6 +64,8 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(options.repetitions + 1):
         for name, action in actions.items():
+            if comm.is_root and name == "restart":
+                shutil.rmtree(archive.folder, ignore_errors=True)
             comm.barrier()
             begin = time.perf_counter()
             action()
