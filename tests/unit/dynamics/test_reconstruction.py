@@ -185,7 +185,7 @@ def mean(errors):
         (FluxLimited("superbee"), mean, 2),
         (FluxLimited("koren"), mean, 3),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_order_of_accuracy(scheme, norm, expected, direction):
     found = order(scheme, 128, norm, direction)
