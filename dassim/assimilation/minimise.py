@@ -31,7 +31,7 @@ class Criteria:
             first, last = state.history[0], state.history[-1]
             if last.gradient_norm <= self.gradient_reduction * first.gradient_norm:
                 return Stop.GRADIENT
-            if self.relative_decrease and state.iterations:
+            if state.iterations:
                 before = state.history[-2].value
                 scale = max(abs(before), abs(last.value))
                 if before - last.value <= self.relative_decrease * scale:
