@@ -13,11 +13,12 @@ from dassim.assimilation.records import Record, table
 
 @dataclass(frozen=True)
 class Criteria:
-    """When to stop. ``None`` and 0: never for that reason.
+    """When to stop. ``None``, and a ``gradient_reduction`` of 0: never for that reason.
 
     ``gradient_reduction``: ``|g| / |g_0|``; ``relative_decrease``: decrease of the cost in one
-    iteration over the cost; ``seconds``: of this call. An evaluation that would, by the longest one
-    so far, end after ``seconds`` is not begun.
+    iteration over the cost; 0 stops where round-off leaves no decrease, which is where the point
+    is known to the square root of round-off; ``seconds``: of this call. An evaluation that would,
+    by the longest one so far, end after ``seconds`` is not begun.
     """
 
     gradient_reduction: float = 1e-6

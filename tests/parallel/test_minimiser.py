@@ -84,9 +84,10 @@ def test_a_replicated_unknown_is_counted_once_and_its_gradient_summed_once(comm)
     x, y = whole
     slope = np.sum(x * y) / 2 / (1 + np.sum(x**2) / 2)
     assert result.converged
-    np.testing.assert_allclose(result.point.replicated["a"], slope, rtol=1e-10)
+    # To the square root of round-off, where the cost ceases to decrease.
+    np.testing.assert_allclose(result.point.replicated["a"], slope, rtol=1e-8)
     np.testing.assert_allclose(
-        domain.gather(result.point.distributed["b"]), (y - slope * x) / 2, rtol=0, atol=1e-10
+        domain.gather(result.point.distributed["b"]), (y - slope * x) / 2, rtol=0, atol=1e-8
     )
 
 

@@ -72,7 +72,7 @@ def test_the_normal_equations_give_the_smoother(problem, objective, solved):
 
 def test_lbfgs_gives_the_smoother_and_the_least_cost(problem, objective, zero):
     method = LBFGS(objective.space, pairs=20)
-    result = minimise(objective, zero, method, Criteria(gradient_reduction=1e-10))
+    result = minimise(objective, zero, method, Criteria(gradient_reduction=1e-9))
     mean, _ = problem.smoothed
     assert result.converged
     found = analysis(objective, result.point)
