@@ -43,9 +43,9 @@ class Overlap(NamedTuple):
         return self.domain.exchange(fields, self.halo)
 
     def owned(self, values: jax.Array) -> jax.Array:
-        """The owned points of an extended array."""
-        (y, x), (ny, nx) = self.halo, values.shape
-        return values[y : ny - y, x : nx - x]
+        """The owned points of an extended array ``(..., ny, nx)``."""
+        (y, x), (ny, nx) = self.halo, values.shape[-2:]
+        return values[..., y : ny - y, x : nx - x]
 
 
 def five_point(
