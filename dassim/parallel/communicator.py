@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NoReturn
 
-from dassim.parallel.failure import abort_when_uncaught
+from dassim.parallel.failure import abort_when_uncaught, hand_over
 
 # Set by the usual launchers (Open MPI, MPICH and Intel's Hydra, PMIx, Slurm's srun, Cray PALS).
 SIZE_VARIABLES = (
@@ -151,8 +151,7 @@ class MPICommunicator(AbstractCommunicator):
         return MPI.Query_thread() == MPI.THREAD_MULTIPLE
 
     def abort(self, code: int = 1) -> NoReturn:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        hand_over(sys.stdout, sys.stderr)
         self.mpi.Abort(code)
         os._exit(code)
 

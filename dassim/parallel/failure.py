@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
+import os
+import stat
 import sys
+import termios
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from dassim.parallel.communicator import AbstractCommunicator
+
+SECONDS_TO_FORWARD = 0.2
+"""What a launcher gets to pass on what it has read from a rank."""
 
 
 @contextmanager
@@ -54,3 +63,32 @@ def _tell(error: BaseException, rank: int) -> None:
     report = "".join(traceback.format_exception(error))
     sys.stderr.write("".join(f"[rank {rank}] {line}\n" for line in report.splitlines()))
     sys.stderr.flush()
+
+
+def hand_over(*streams: TextIO, patience: float = 5.0) -> None:
+    """Flush ``streams`` and give the launcher time to read the pipes among them, at most about
+    ``patience`` seconds: it drops what it has not passed on when a rank aborts."""
+    for stream in streams:
+        stream.flush()
+    last = time.monotonic() + patience
+    pipes = [descriptor for stream in streams for descriptor in _pipe(stream)]
+    while any(_unread(pipe) for pipe in pipes) and time.monotonic() < last:
+        time.sleep(0.01)
+    if pipes:
+        time.sleep(SECONDS_TO_FORWARD)
+
+
+def _pipe(stream: TextIO) -> tuple[int, ...]:
+    """The descriptor of ``stream`` if it is a pipe."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError, AttributeError):  # closed, or replaced by an object in memory
+        return ()
+    return (descriptor,) if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else ()
+
+
+def _unread(pipe: int) -> int:
+    """Bytes that nobody has read from ``pipe`` yet."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]

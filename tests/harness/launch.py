@@ -27,6 +27,13 @@ SECONDS_BETWEEN_STACKS = 5.0
 QUICK_TO_COMPILE = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 """Halves the time that XLA takes. Where the environment says otherwise, it has its way."""
 
+COMPILED_ONCE = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
+}
+"""What one process has compiled (programs of one rank, above all) the others read."""
+
 COMPLETED = (0, 1)
 """pytest's exit codes when all passed, when some failed."""
 NOTHING = 5
@@ -76,7 +83,9 @@ def run(size: int, arguments: list[str], folder: Path) -> Counter[str]:
     elif not {"-n", "--pdb", "-s"}.intersection(arguments):
         command += ["-n", str(len(os.sched_getaffinity(0))), "--dist", "loadfile"]
 
-    process = subprocess.Popen(command, cwd=PROJECT, env=QUICK_TO_COMPILE | os.environ)
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
+    environment = QUICK_TO_COMPILE | COMPILED_ONCE | cache | os.environ
+    process = subprocess.Popen(command, cwd=PROJECT, env=environment)
     try:
         problem = wait(process, size, report)
     finally:

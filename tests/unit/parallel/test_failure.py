@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 
 import pytest
 
 from dassim.parallel import SerialCommunicator
-from dassim.parallel.failure import abort_when_uncaught
+from dassim.parallel.failure import abort_when_uncaught, hand_over
 
 PROGRAM = """
 import sys
@@ -83,3 +85,22 @@ def test_an_exit_code_is_kept(mpirun, tmp_path):
 def test_without_an_error_all_ranks_end_well(mpirun, tmp_path):
     ended = run(mpirun, tmp_path, "pass", "sys.exit(0)")
     assert ended.returncode == 0, ended.stderr
+
+
+def test_what_was_written_is_read_before_a_rank_ends():
+    reading, writing = os.pipe()
+    launcher = threading.Timer(0.3, lambda: os.read(reading, 100))
+    with open(writing, "w") as stream, open(reading):
+        stream.write("[rank 1] OSError: disk gone")
+        launcher.start()
+        hand_over(stream)
+        assert not launcher.is_alive()
+
+
+def test_nobody_waits_for_a_launcher_that_does_not_read():
+    reading, writing = os.pipe()
+    with open(writing, "w") as stream, open(reading):
+        stream.write("x")
+        started = time.monotonic()
+        hand_over(stream, patience=0.1)
+        assert time.monotonic() - started < 2.0
