@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import warnings
@@ -89,4 +90,4 @@ if __name__ == "__main__":  # tools/mpirun 4 python -m tests.models.namelists do
     jax.config.update("jax_enable_x64", True)
     found = differences_between_ranks(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
     if world().is_root:
-        print(found)
+        print(json.dumps(found))

@@ -1,6 +1,15 @@
 """All validation cases, by topic."""
 
-from tests.validation import circulation, climate, conservation, gradients, schemes, waves
+from tests.validation import circulation, climate, conservation, gradients, ranks, schemes, waves
 from tests.validation.report import CASES
 
-__all__ = ["CASES", "circulation", "climate", "conservation", "gradients", "schemes", "waves"]
+__all__ = [
+    "CASES",
+    "circulation",
+    "climate",
+    "conservation",
+    "gradients",
+    "ranks",
+    "schemes",
+    "waves",
+]
