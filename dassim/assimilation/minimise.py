@@ -71,12 +71,14 @@ def minimise(
     *,
     on_iteration: Callable[[Record, State], None] | None = None,
     on_evaluation: Callable[[State], None] | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Minimise ``objective`` from a point, or go on from a :class:`State`.
 
     ``on_iteration`` sees every new line of the table, ``on_evaluation`` every new state: whoever
-    wants to be able to resume after any evaluation saves it there.
+    wants to be able to resume after any evaluation saves it there. ``interrupted``: whether this
+    rank is asked to stop; all stop after the evaluation.
     """
     state = start if isinstance(start, State) else method.start(start)
     begun, earlier, longest = clock(), state.seconds, 0.0
@@ -87,6 +89,7 @@ def minimise(
         now = clock()
         longest = max(longest, now - before)
         overdue = criteria.seconds is not None and now - begun + longest > criteria.seconds
+        overdue = overdue or interrupted()
         lines = len(state.history)
         state, stop = method.tell(state, evaluation, earlier + now - begun, overdue)
         stop = criteria.met(state) or stop if stop in (None, Stop.WALL_CLOCK) else stop

@@ -46,16 +46,25 @@ def csv_line(record: Record) -> str:
     return ",".join(repr(value) for value in record.row().values())
 
 
-def table_header(record: Record) -> str:
-    return " ".join(f"{name:>{_width(name)}}" for name in record.row())
-
-
-def table_line(record: Record) -> str:
-    return " ".join(_cell(name, value) for name, value in record.row().items())
-
-
 def table(records: Sequence[Record]) -> str:
-    return "\n".join([table_header(records[0]), *map(table_line, records)]) if records else ""
+    rows = [record.row() for record in records]
+    return "\n".join([table_header(rows[0]), *map(table_line, rows)]) if rows else ""
+
+
+def table_header(row: Mapping[str, float]) -> str:
+    """Names above the columns of :func:`table_line`."""
+    return " ".join(f"{name:>{_width(name)}}" for name in row)
+
+
+def table_line(row: Mapping[str, float]) -> str:
+    return " ".join(f"{table_cell(name, value):>{_width(name)}}" for name, value in row.items())
+
+
+def table_cell(name: str, value: float) -> str:
+    """A value of the column ``name`` as it is printed."""
+    if name in ("iteration", "evaluations"):
+        return f"{value:d}"
+    return f"{value:.1f}" if name in ("seconds", "memory (MB)") else f"{value:.4e}"
 
 
 def records_to_arrays(records: Sequence[Record]) -> dict[str, np.ndarray]:
@@ -87,10 +96,3 @@ def records_from_arrays(arrays: Mapping[str, Any]) -> tuple[Record, ...]:
 
 def _width(name: str) -> int:
     return {"iteration": 9, "evaluations": 11, "seconds": 9}.get(name, max(12, len(name)))
-
-
-def _cell(name: str, value: float) -> str:
-    width = _width(name)
-    if name in ("iteration", "evaluations"):
-        return f"{value:>{width}d}"
-    return f"{value:>{width}.1f}" if name == "seconds" else f"{value:>{width}.4e}"

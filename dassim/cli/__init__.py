@@ -9,7 +9,7 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = ("check", "collate", "diff", "info", "plot", "run", "schema")
+COMMANDS = ("assimilate", "check", "collate", "diff", "info", "plot", "run", "schema", "twin")
 
 
 def application() -> typer.Typer:
@@ -23,7 +23,7 @@ def application() -> typer.Typer:
     )
     app.callback()(lambda: None)
     for name in COMMANDS:
-        app.command(name)(import_module(f"dassim.cli.{name}").command)
+        app.command(name)(import_module(f"dassim.cli.{name.replace('-', '_')}").command)
     return app
 
 

@@ -51,9 +51,9 @@ class BarReporter:
 def reporter() -> Reporter:
     """With a bar on a terminal, plain lines elsewhere."""
     console = Console()
-    return BarReporter(console) if console.is_terminal else PlainReporter(_print_now)
+    return BarReporter(console) if console.is_terminal else PlainReporter(print_now)
 
 
-def _print_now(text: str) -> None:
+def print_now(text: str) -> None:
     """Lines of a log are there while the run goes on."""
     print(text, flush=True, file=sys.stdout)

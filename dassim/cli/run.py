@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dassim.cli.options import NamelistPath, Overrides
+from dassim.cli.options import FolderOption, NamelistPath, Overrides, WallClock, with_wall_clock
 
 if TYPE_CHECKING:
     from dassim.config import Loaded, Namelist
@@ -28,20 +28,14 @@ CONTINUE_ME = 75
 
 def command(
     namelist: NamelistPath,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--folder", "-o", help="The run's folder; runs/NAME when left out."),
-    ] = None,
+    folder: FolderOption = None,
     resume: Annotated[
         bool,
         typer.Option(
             "--resume", help="Go on from the newest whole restart, or begin where there is none."
         ),
     ] = False,
-    wall_clock: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Stop in time before this is over, such as '23.5 h'."),
-    ] = None,
+    wall_clock: WallClock = None,
     overrides: Overrides = None,
 ) -> None:
     """Run the model that a namelist describes, on the ranks of this command.
@@ -60,7 +54,7 @@ def command(
 
     jax.config.update("jax_enable_x64", True)
     comm, stopwatch = world(), Stopwatch()
-    options = [*(overrides or ()), *([f"run.wall_clock={wall_clock}"] if wall_clock else ())]
+    options = with_wall_clock(overrides, wall_clock)
     loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=options))
     path = folder or Path("runs") / loaded.namelist.name
     with abort_on_error(comm), stop_requests() as request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -20,7 +20,16 @@ from dassim.simulation.clock import Clock
 from dassim.simulation.events import NEVER, At, Every, Schedule
 from dassim.simulation.plan import Case, Outlet, Plan
 
-WITHOUT_EFFECT = ("decomposition", "output", "restarts", "snapshots", "run")
+WITHOUT_EFFECT = (
+    "decomposition",
+    "output",
+    "restarts",
+    "snapshots",
+    "run",
+    "assimilation",
+    "twin",
+    "sensitivity",
+)
 """Sections that may change between two sessions of one run: its states do not depend on them."""
 
 
@@ -94,9 +103,14 @@ def identity_hash(namelist: AbstractNamelist) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def difference(text: str, namelist: AbstractNamelist) -> str | None:
+def difference(
+    text: str,
+    namelist: AbstractNamelist,
+    identity: Callable[[Mapping[str, Any]], dict[str, Any]] = identity,
+) -> str | None:
     """The first keys in which the resolved namelist ``text`` of a run differs from ``namelist``
-    so that one does not continue the other, in words; None if in no such key."""
+    so that one does not continue the other, in words; None if in no such key. ``identity``: what
+    counts of a resolved namelist."""
     found = _flat(identity(yaml.safe_load(text)))
     new = _flat(identity(yaml.safe_load(as_yaml(namelist))))
     keys = [key for key in {**found, **new} if found.get(key) != new.get(key)]

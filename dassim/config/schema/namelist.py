@@ -7,6 +7,13 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from dassim.config.explain import refuse
+from dassim.config.schema.assimilation import (
+    Assimilation,
+    Sensitivity,
+    Twin,
+    require_segments,
+    require_window,
+)
 from dassim.config.schema.bathymetry import Bathymetry, FlatBottom
 from dassim.config.schema.grid import HorizontalGrid
 from dassim.config.schema.output import Output
@@ -46,11 +53,21 @@ class AbstractNamelist(Section, Generic[Model]):
     """States for data assimilation."""
     run: Execution = Execution()
     """Log, time limit, limits of stability."""
+    assimilation: Assimilation | None = None
+    """Recovery of a state from data."""
+    twin: Twin | None = None
+    """A twin experiment: the recovery of a state of this very model."""
+    sensitivity: Sensitivity | None = None
+    """The gradient of a number."""
 
     @model_validator(mode="after")
     def _check_times(self):
         if self.time is not None:
             require_whole_steps(self.time, self.restarts, self.snapshots, self.run)
+            if self.assimilation is not None:
+                require_segments(self.assimilation, self.twin, self.time.step)
+            if self.sensitivity is not None:
+                require_window(self.sensitivity, self.time.step)
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,98 @@
+"""What a minimisation leaves on disk on its way: its state after every evaluation, its table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dassim.assimilation.lbfgs import State
+from dassim.io.durable import plain_errors, write_text
+from dassim.parallel import AbstractCommunicator
+from dassim.parallel.agreement import RankError, on_root
+from dassim.simulation.checkpoints import Store
+from dassim.simulation.errors import RunError
+
+PREFIX = "evaluation."
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The newest state of a minimiser, in ``store``, of which each rank has its own.
+
+    All ranks call the methods together. Killed between any two instructions, all ranks have one
+    state in common: none removes an older one before all have the new one.
+    """
+
+    store: Store
+    comm: AbstractCommunicator
+
+    def save(self, state: State) -> None:
+        name = f"{PREFIX}{state.evaluations:06d}"
+        self.store.write(name, state.to_arrays())
+        self.comm.barrier()
+        for old in self._names() - {name}:
+            self.store.remove(old)
+
+    def newest(self, like: Any) -> State | None:
+        """``like``: a control vector of this rank."""
+        common = set.intersection(*self.comm.allgather(self._names()))
+        if not common:
+            return None
+        return State.from_arrays(self.store.read(max(common)), like)
+
+    def clear(self) -> None:
+        self.comm.barrier()
+        for name in self._names():
+            self.store.remove(name)
+
+    def _names(self) -> set[str]:
+        return {name for name in self.store.names() if name.startswith(PREFIX)}
+
+
+@dataclass(frozen=True)
+class IterationLog:
+    """``iterations.csv``, a line for each iteration, all digits. Rank 0 writes."""
+
+    path: Path
+    comm: AbstractCommunicator
+
+    def rows(self) -> list[dict[str, str]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def keep(self, iterations: int | None) -> None:
+        """Drop the lines after this iteration; all of them for ``None``."""
+
+        def write() -> None:
+            last = -1 if iterations is None else iterations
+            kept = [row for row in self.rows() if int(row["iteration"]) <= last]
+            self._write(kept)
+
+        self._on_root(write)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        def write() -> None:
+            self._write([*self.rows(), {name: repr(value) for name, value in row.items()}])
+
+        self._on_root(write)
+
+    def _write(self, rows: list[dict[str, str]]) -> None:
+        text = io.StringIO()
+        if rows:
+            table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+        with plain_errors(self.path):
+            write_text(self.path, text.getvalue())
+
+    def _on_root(self, action: Any) -> None:
+        try:
+            on_root(self.comm, action)
+        except RankError as error:
+            raise RunError(f"{error}; make room, and go on with --resume") from error

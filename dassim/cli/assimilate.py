@@ -1,0 +1,170 @@
+"""``dassim assimilate``: the recovery of a state from data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dassim.cli.options import FolderOption, NamelistPath, Overrides, WallClock, with_wall_clock
+from dassim.cli.run import CONTINUE_ME, FAILED, UNSTABLE
+
+if TYPE_CHECKING:
+    from dassim.assimilation.recovery import Recovered, Recovery
+    from dassim.config import Loaded, Namelist
+    from dassim.config.experiment import Experiment
+    from dassim.parallel import AbstractCommunicator
+    from dassim.simulation.folder import RunFolder
+    from dassim.simulation.signals import StopRequest
+    from dassim.simulation.timing import Stopwatch
+
+
+def command(
+    namelist: NamelistPath,
+    folder: FolderOption = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on after the last evaluation of cost and gradient."),
+    ] = False,
+    wall_clock: WallClock = None,
+    overrides: Overrides = None,
+) -> None:
+    """Recover the state, and whatever else the section assimilation seeks, from data.
+
+    SIGTERM, SIGUSR1 and the end of the wall-clock time stop it after an evaluation. Exit codes:
+    0 it is at its end, 75 it was stopped and wants to be resumed, 1 it cannot go on, 2 the namelist
+    cannot be used, 3 the cost is not finite wherever it was tried.
+    """
+    import jax
+
+    from dassim.cli.ranks import agreed
+    from dassim.config import Namelist, load
+    from dassim.parallel import abort_on_error, world
+    from dassim.simulation.signals import stop_requests
+    from dassim.simulation.timing import Stopwatch
+
+    jax.config.update("jax_enable_x64", True)
+    comm, stopwatch = world(), Stopwatch()
+    options = with_wall_clock(overrides, wall_clock)
+    loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=options))
+    path = folder or Path("runs") / loaded.namelist.name
+    with abort_on_error(comm), stop_requests() as request:
+        code = run(loaded, path, comm, stopwatch, request, resume=resume)
+        comm.barrier()
+    raise SystemExit(code)
+
+
+def run(
+    loaded: Loaded[Namelist],
+    path: Path,
+    comm: AbstractCommunicator,
+    stopwatch: Stopwatch,
+    request: StopRequest,
+    *,
+    resume: bool,
+) -> int:
+    """Recover in the folder ``path``; the exit code."""
+    from dassim.assimilation.data import DataError
+    from dassim.cli.ranks import agreed
+    from dassim.config.assimilation import build_recovery, recovery_identity
+    from dassim.config.experiment import build_experiment
+    from dassim.config.simulation import difference
+    from dassim.config.text import as_yaml
+    from dassim.simulation.folder import RunFolder, claimed
+    from dassim.simulation.run import OF_ALL_RANKS
+
+    namelist, own = loaded.namelist, RunFolder(path)
+
+    def prepare():
+        with loaded.located():
+            experiment = build_experiment(namelist, comm)
+            return experiment, build_recovery(namelist, experiment, path)
+
+    try:
+        with claimed(
+            own,
+            f"{as_yaml(namelist)}\n",
+            comm,
+            resume=resume,
+            difference=lambda text: difference(text, namelist, recovery_identity),
+        ):
+            experiment, recovery = agreed(comm, prepare)
+            code, _ = recover_and_write(
+                namelist, experiment, recovery, own, stopwatch, request, resume=resume
+            )
+    except (DataError, *OF_ALL_RANKS) as error:
+        if comm.is_root:
+            typer.echo(f"dassim assimilate: {error}", err=True)
+        return FAILED
+    return code
+
+
+def recover_and_write(
+    namelist: Any,
+    experiment: Experiment,
+    recovery: Recovery,
+    folder: RunFolder,
+    stopwatch: Stopwatch,
+    request: StopRequest,
+    *,
+    resume: bool,
+) -> tuple[int, Recovered]:
+    """The exit code, with the analysis and fields in ``folder`` where there is one."""
+    from dassim.assimilation.recovery import ANALYSIS, recover, write_analysis
+    from dassim.cli.iterations import LiveReporter, reporter
+    from dassim.config.results import Results, write_results
+    from dassim.config.simulation import notes
+    from dassim.config.text import as_yaml
+    from dassim.parallel.agreement import on_root
+    from dassim.simulation.folder import RunFolder
+
+    comm = recovery.comm
+    teller = reporter() if comm.is_root else None
+    limit = namelist.run.wall_clock
+    told = comm.bcast(notes(namelist) if comm.is_root else None)
+    try:
+        recovered = recover(
+            recovery,
+            folder,
+            resume=resume,
+            seconds=None if limit is None else limit - stopwatch.elapsed,
+            reporter=teller,
+            request=request,
+            notes=told,
+        )
+    finally:
+        if isinstance(teller, LiveReporter):
+            teller.close()
+    stop = recovered.result.stop
+    if stop.name == "WALL_CLOCK":
+        _say(comm, f"stopped: {stop.value}; go on with --resume")
+        return CONTINUE_ME, recovered
+    if not recovered.result.state.history:
+        _say(comm, f"no analysis: {stop.value}; shorten the time step or the window")
+        return UNSTABLE, recovered
+    analysis = RunFolder(folder.path / ANALYSIS)
+    written = write_analysis(recovery, recovered, analysis, told)
+    on_root(comm, lambda: analysis.namelist.write_text(f"{as_yaml(namelist)}\n", encoding="utf-8"))
+    write_results(Results(folder.path, namelist, experiment), recovery, recovered)
+    _say(comm, summary(recovery, recovered))
+    _say(comm, f"the analysis is {written}; dassim run goes on from it with --folder and --resume")
+    return (0 if stop.name != "NON_FINITE" else UNSTABLE), recovered
+
+
+def summary(recovery: Recovery, recovered: Recovered) -> str:
+    """How the minimisation ended, and how well the data are fitted."""
+    from dassim.assimilation.recovery import outcome
+
+    history = recovered.result.state.history
+    first, last, count = history[0], history[-1], sum(recovery.counts.values())
+    return (
+        f"{outcome(recovered.result.stop)}; J / J0 = {last.value / first.value:.3e}, "
+        f"|g| / |g0| = {last.gradient_norm / first.gradient_norm:.3e}, "
+        f"2 J / p = {2 * last.value / max(1, count):.4g} with p = {count} data"
+    )
+
+
+def _say(comm: AbstractCommunicator, text: str) -> None:
+    if comm.is_root:
+        typer.echo(text)

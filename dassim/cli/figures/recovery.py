@@ -1,0 +1,97 @@
+"""Figures of a recovery: how the cost falls, and how far from the truth runs are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cmocean  # noqa: F401 - names its colour maps cmo.*
+import numpy as np
+
+from dassim.cli.figures import maps
+from dassim.cli.figures.gallery import Shown, date_of
+from dassim.cli.figures.series import COLOURS
+from dassim.cli.figures.style import figure, unit
+
+STYLES = {"first guess": ("#888888", "--"), "analysis": (COLOURS[0], "-")}
+
+
+def convergence(folder: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[Shown]:
+    """The cost, its parts and its gradient over iterations, from the lines of the table."""
+    if len(rows) < 2:
+        return
+    iterations = [int(row["iteration"]) for row in rows]
+    costs = [name for name in rows[0] if name == "J" or name.startswith(("Jb", "Jo"))]
+    errors = [name for name in rows[0] if name.startswith("rmse ")]
+    panels = [("Cost", costs), ("Gradient", ["|g|"])]
+    if errors:
+        panels.append(("Root-mean-square error at the window's start", errors))
+    options: Any = {"nrows": len(panels), "sharex": True, "squeeze": False}
+    with figure(6.4, 0.6 + 1.9 * len(panels), **options) as (made, grid):
+        for axes, (title, names) in zip(grid[:, 0], panels, strict=True):
+            axes.set_facecolor("white")
+            for name, colour in zip(names, COLOURS * 3, strict=False):
+                values = [float(row[name]) for row in rows]
+                label = name.removeprefix("rmse ")
+                axes.semilogy(iterations, values, color=colour, label=label)
+            axes.set_title(title)
+            axes.grid(color="#ddd", linewidth=0.5)
+            axes.spines[["top", "right"]].set_visible(False)
+            if len(names) > 1:
+                above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+                axes.legend(ncols=6, fontsize=8, handlelength=1.5, **above)
+        grid[-1, 0].set_xlabel("iteration")
+        made.savefig(folder / "convergence.png")
+    yield Shown("convergence.png", "The minimisation: cost, gradient, and errors at the start.")
+
+
+def errors(
+    folder: Path,
+    days: Mapping[str, np.ndarray],
+    curves: Mapping[str, Mapping[str, np.ndarray]],
+    units: Mapping[str, str],
+    window: tuple[float, float],
+) -> Iterator[Shown]:
+    """Errors of each variable over ``days``; ``curves`` by variable and run."""
+    options: Any = {"nrows": len(curves), "sharex": True, "squeeze": False}
+    with figure(6.4, 0.7 + 1.6 * len(curves), **options) as (made, grid):
+        for axes, (variable, runs) in zip(grid[:, 0], curves.items(), strict=True):
+            axes.set_facecolor("white")
+            axes.axvspan(*window, color="#eef3f8", zorder=0)
+            for name, values in runs.items():
+                colour, line = STYLES.get(name, (COLOURS[1], "-"))
+                axes.semilogy(days[name], values, line, color=colour, label=name)
+            axes.set_title(variable)
+            axes.set_ylabel(unit(units[variable]))
+            axes.grid(color="#ddd", linewidth=0.5)
+            axes.spines[["top", "right"]].set_visible(False)
+        above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+        grid[0, 0].legend(ncols=3, fontsize=8, **above)
+        grid[-1, 0].set_xlabel("days since the start; shaded: the window")
+        made.savefig(folder / "errors.png")
+    yield Shown(
+        "errors.png",
+        "Root-mean-square errors against the nature run, in the window and in the forecast.",
+    )
+
+
+def fields(
+    folder: Path, data: Any, suffixes: Mapping[str, str], colours: str = "cmo.balance"
+) -> Iterator[Shown]:
+    """Maps of the topmost level of all fields of ``data`` whose names end like ``suffixes``, which
+    say what they are."""
+    now = data.isel(time=-1)
+    for name in data.data_vars:
+        kind = next((words for suffix, words in suffixes.items() if name.endswith(suffix)), None)
+        if kind is None:
+            continue
+        field = now[name].load()
+        if field.ndim > 2:
+            field = field[0]
+        if not np.isfinite(field.values).any():
+            continue
+        variable = name.removesuffix(next(s for s in suffixes if name.endswith(s)))
+        title = f"{kind}: {variable}"
+        maps.draw(folder / f"{name}.png", field, now, title, date_of(now), colours, symmetric=True)
+        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', title)}, topmost level.")

@@ -1,0 +1,183 @@
+"""From the section ``assimilation`` to a recovery that is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+from dassim.assimilation.corrections import Corrections
+from dassim.assimilation.cost import BackgroundTerm, FourDVar, ObservationCost
+from dassim.assimilation.data import StateData, at_ends
+from dassim.assimilation.minimise import Criteria
+from dassim.assimilation.recovery import SWEEP, Recovery
+from dassim.assimilation.transform import ControlTransform, Diagonal
+from dassim.assimilation.window import Window
+from dassim.config.data import at_time, build_data, state_of_run
+from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
+from dassim.config.experiment import Experiment
+from dassim.config.schema import assimilation as schema
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.unknowns import Unknowns, build_unknowns
+from dassim.io.checkpoints import FolderStore
+from dassim.parallel import Domain
+from dassim.simulation.adjoint import Run
+from dassim.simulation.checkpoints import IN_MEMORY, Schedule, states_within
+from dassim.simulation.clock import Clock
+from dassim.simulation.segments import Rematerialisation, Segment
+
+SECTION = ("assimilation",)
+WITHOUT_EFFECT = ("output", "restarts", "snapshots", "run", "sensitivity")
+"""Sections that may change between two sessions of one recovery."""
+
+
+def recovery_identity(namelist: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a resolved namelist that the steps of a minimisation depend on, but for their number
+    and how the gradient is computed."""
+    kept = {key: value for key, value in namelist.items() if key not in WITHOUT_EFFECT}
+    section = {k: v for k, v in kept.get("assimilation", {}).items() if k != "adjoint"}
+    pairs = section.get("minimiser", {}).get("pairs")
+    return {**kept, "assimilation": {**section, "minimiser": {"pairs": pairs}}}
+
+
+# -- time -----------------------------------------------------------------------------------------
+
+
+def build_clock(experiment: Experiment) -> Clock:
+    time = experiment.time
+    return Clock(time.start, time.calendar, time.step)
+
+
+def build_window(section: schema.Window, segment: float, step: float) -> Window:
+    first, steps, each = (round(x / step) for x in (section.start, section.length, segment))
+    return Window.of(first, steps, each)
+
+
+# -- background and gradient ----------------------------------------------------------------------
+
+
+@singledispatch
+def background(section: Any, unknowns: Unknowns) -> tuple[Any, tuple[Any, ...]]:
+    """``B^(1/2)`` and the terms of the cost in the control vector."""
+    raise TypeError(f"found {type(section)}; expected a background that is registered")
+
+
+@background.register
+def _(section: schema.NoBackground, unknowns: Unknowns):
+    return Diagonal(unknowns.deviations), ()
+
+
+@background.register
+def _(section: schema.UncorrelatedBackground, unknowns: Unknowns):
+    return Diagonal(unknowns.deviations), (BackgroundTerm(),)
+
+
+def build_sweep(
+    section: schema.Adjoint, window: Window, state: Any, domain: Domain
+) -> tuple[Schedule, Rematerialisation]:
+    """As little is computed again as the memory allows."""
+    room = states_within(domain, 1e9 * section.memory, state)
+    inside, segments = max(window.lengths), len(window.lengths)
+    if inside + segments <= room:
+        return IN_MEMORY, Rematerialisation(blocks=False)
+    in_blocks = Rematerialisation()
+    kept = max(1, room - in_blocks.states(inside))
+    if kept >= segments:
+        return IN_MEMORY, in_blocks
+    return Schedule(memory=kept, disk=None if section.disk else 0), in_blocks
+
+
+# -- all of it ------------------------------------------------------------------------------------
+
+
+def build_recovery(
+    namelist: AbstractNamelist,
+    experiment: Experiment,
+    folder: Path,
+    *,
+    nature: Path | None = None,
+    first_guess: Any = None,
+) -> Recovery:
+    """The recovery that ``namelist`` describes, in the folder of its files.
+
+    ``nature``: folder of the run that data come from where they name none. ``first_guess``: state
+    at the window's start; by default what the namelist says. All ranks call this together. Raises
+    NamelistError or DataError, before anything is computed.
+    """
+    section, model = required(namelist), experiment.model
+    require_constant_parameters(experiment, SECTION)
+    clock = build_clock(experiment)
+    window = build_window(section.window, schema.segment_length(section), experiment.time.step)
+    if first_guess is None:
+        first_guess = first_guess_of(section, namelist, experiment)
+    sources = build_data(namelist, experiment, window, clock, nature)
+    if not sources:
+        message = mismatch("no data", "data", "add the states of a run")
+        raise NamelistError([Problem((*SECTION, "data"), message)])
+    terms = tuple(term for source in sources for term in source.terms)
+    unknowns = build_unknowns(
+        section.control, model, experiment.parameters, first_guess, len(window.lengths)
+    )
+    root, control_terms = background(section.background, unknowns)
+    schedule, rematerialisation = build_sweep(section.adjoint, window, first_guess, model.domain)
+    corrected = Corrections() if unknowns.inputs.segments else None
+    segment = Segment(model, ObservationCost(terms), corrected, rematerialisation)
+    objective = FourDVar(
+        Run(segment, window.lengths, at_ends(window, sources)),
+        ControlTransform(unknowns.inputs, root, *unknowns.names),
+        control_terms,
+        schedule,
+        FolderStore(folder / SWEEP, model.domain.comm.rank) if schedule.uses_disk else None,
+    )
+    minimiser = section.minimiser
+    return Recovery(
+        objective,
+        window,
+        clock,
+        sources,
+        _counted(sources, model.domain),
+        Criteria(
+            minimiser.gradient_reduction,
+            minimiser.relative_decrease,
+            minimiser.iterations,
+            minimiser.evaluations,
+        ),
+        minimiser.pairs,
+    )
+
+
+def required(namelist: AbstractNamelist) -> schema.Assimilation:
+    if namelist.assimilation is None:
+        message = mismatch("no such section", "what is sought, and from which data", "add it")
+        raise NamelistError([Problem(SECTION, message)])
+    return namelist.assimilation
+
+
+def require_constant_parameters(experiment: Experiment, key: KeyPath) -> None:
+    """The sweep back needs all of a series at once."""
+    if experiment.refresh is not None:
+        message = mismatch(
+            "forcing that is read in windows",
+            "forcing that is in memory, for the way back through the run",
+            "remove reload from the forcing",
+        )
+        raise NamelistError([Problem(key, message)])
+
+
+def first_guess_of(
+    section: schema.Assimilation | schema.Sensitivity,
+    namelist: AbstractNamelist,
+    experiment: Experiment,
+) -> Any:
+    """The state at the window's start that the namelist names."""
+    start = section.window.start
+    if section.first_guess is None:
+        return at_time(experiment.state, start)
+    return state_of_run(section.first_guess, start, namelist, experiment)
+
+
+def _counted(sources: Iterable[StateData], domain: Domain) -> dict[str, int]:
+    counts = [count for source in sources for count in source.count().items()]
+    everywhere = domain.comm.allgather([number for _, number in counts])
+    return {name: sum(each[i] for each in everywhere) for i, (name, _) in enumerate(counts)}

@@ -1,0 +1,333 @@
+"""The recovery of states from data, twin experiments, and sensitivities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Gt
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+
+from dassim.config.explain import refuse
+from dassim.config.schema.output import Levels
+from dassim.config.schema.section import Count, Section
+from dassim.config.schema.simulation import Moment
+from dassim.config.units import Coordinate, CoordinateQuantity, Duration, Quantity
+
+Seed = Annotated[int, Field(ge=0)]
+SpeedDeviation = Annotated[float, Quantity("m s-1", above=0)]
+TemperatureDeviation = Annotated[float, Quantity("delta_degC", above=0)]
+HeightDeviation = Annotated[float, Quantity("m", above=0)]
+Deviation = Annotated[float, Gt(0)]
+Ends = Annotated[tuple[float, float], CoordinateQuantity(), Strict(False)]
+RunPath = Annotated[
+    Path,
+    BeforeValidator(lambda text: Path(str(text))),
+    WithJsonSchema({"type": "string", "examples": ["runs/nature"]}),
+]
+"""Folder of a run; a relative one starts from the directory of the command, as --folder does."""
+
+
+class Deviations(Section):
+    """Standard deviations, or sizes, by variable. What is left out does not take part."""
+
+    u: SpeedDeviation | None = None
+    """Of the velocity along x."""
+    v: SpeedDeviation | None = None
+    """Of the velocity along y."""
+    T: TemperatureDeviation | None = None
+    """Of the temperature."""
+    S: Deviation | None = None
+    """Of the salinity."""
+    eta: HeightDeviation | None = None
+    """Of the sea level."""
+    tracers: dict[str, Deviation] = Field(default_factory=dict)
+    """Of passive tracers, by name."""
+
+    def by_leaf(self) -> dict[str, float]:
+        """By the variable's path in a state: ``T``, ``tracers.dye``."""
+        return dict(self._given())
+
+    def _given(self) -> Iterator[tuple[str, float]]:
+        for name in ("u", "v", "T", "S", "eta"):
+            if (value := getattr(self, name)) is not None:
+                yield name, value
+        yield from ((f"tracers.{name}", value) for name, value in self.tracers.items())
+
+
+class Window(Section):
+    """The time over which data are compared with the run."""
+
+    start: Moment = 0.0
+    """Time since the start of the experiment: a run up to here comes before."""
+    length: Annotated[Duration, Field(examples=["10 d"])]
+    """Length, a whole number of segments."""
+
+
+class StateOfRun(Section):
+    """A state that a run has left among its snapshots or restarts."""
+
+    run: RunPath
+    """Folder of the run."""
+    at: Moment | None = None
+    """Time of the state since the start of that run; that of the window's start when left out.
+    Another one's state is taken for the window's start."""
+
+
+class StatesAsData(Section):
+    """States of another run, whole or in parts, that the run is to come close to."""
+
+    run: RunPath | None = None
+    """Folder of the run whose snapshots are the data; in a twin experiment its nature run."""
+    every: Annotated[Duration | None, Field(examples=["1 d"])] = None
+    """Time between data, a whole number of segments; one segment when left out."""
+    errors: Deviations
+    """Standard deviations of the data's errors, by variable: these variables are compared."""
+    levels: Levels | None = None
+    """Levels that are compared, 0 the topmost: indices, or a range such as 0-9; all when left
+    out."""
+    stride: Count = 1
+    """Every how many points along x and y there are data."""
+    columns: Count | None = None
+    """Data in so many columns of water, chosen by chance; in all when left out."""
+    noise: bool = False
+    """Whether normal noise of these standard deviations is added to the data."""
+    seed: Seed = 0
+    """Another seed chooses other columns and other noise."""
+
+
+class Sought(Section):
+    """What is changed until the run fits the data, and by how much it may be wrong."""
+
+    state: Deviations = Deviations()
+    """Variables of the state at the window's start, with the expected sizes of their errors."""
+    parameters: dict[str, Deviation] = Field(default_factory=dict)
+    """Numbers and fields of the model by their paths, such as forcing.stress_x, with the expected
+    sizes of their errors, in SI units."""
+    windows: dict[str, Deviation] = Field(default_factory=dict)
+    """The same, with a correction of its own for every segment: forcing in time windows."""
+    model_error: Deviations = Deviations()
+    """Variables to which a correction is added at the start of every segment but the first: weak
+    constraint."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        if not (self.state.by_leaf() or self.parameters or self.windows):
+            raise refuse(
+                "variables of the state, or parameters",
+                "add for example state: {T: 1 K}",
+                found="nothing that is sought",
+                key="state",
+            )
+        return self
+
+
+class NoBackground(Section):
+    """The misfit alone; the sizes of errors scale the problem and cost nothing."""
+
+    type: Literal["none"]
+
+
+class UncorrelatedBackground(Section):
+    """Errors of the sizes given in control, uncorrelated in space: Jb = |x - xb|^2 / (2 size^2)."""
+
+    type: Literal["uncorrelated"]
+
+
+Background = Annotated[NoBackground | UncorrelatedBackground, Field(discriminator="type")]
+
+
+class Minimiser(Section):
+    """Limited-memory BFGS with a More-Thuente line search, and when it ends."""
+
+    iterations: Count = 100
+    """Iterations at most."""
+    evaluations: Count | None = None
+    """Evaluations of cost and gradient at most."""
+    pairs: Count = 10
+    """How many of the last steps shape the next."""
+    gradient_reduction: Annotated[float, Field(ge=0)] = 1e-6
+    """Ends where the gradient is this part of what it was at first."""
+    relative_decrease: Annotated[float, Field(ge=0)] = 0.0
+    """Ends where an iteration lowers the cost by less than this part of it."""
+
+
+class Adjoint(Section):
+    """How the sweep back through the window remembers the way."""
+
+    segment: Annotated[Duration | None, Field(examples=["1 d"])] = None
+    """Length of a segment, run forward and back as one: a divisor of the window and of the times
+    between data; the shortest time between data when left out."""
+    memory: Annotated[float, Gt(0)] = 1.0
+    """GB that a rank may keep of states. Fewer states are kept where they do not all fit, and more
+    steps computed again."""
+    disk: bool = False
+    """Whether states that do not fit into memory go to disk, in the folder of the recovery: fewer
+    steps are computed again, and a sweep that was interrupted goes on in its middle."""
+
+
+class Assimilation(Section):
+    """Recovery of a state, and whatever else is sought, from data: 4D-Var."""
+
+    window: Window
+    """Time over which data are compared with the run."""
+    first_guess: StateOfRun | None = None
+    """State to begin with; that of the section initial when left out. It is the background, too."""
+    data: Annotated[tuple[StatesAsData, ...], Strict(False)] = ()
+    """States of another run as data."""
+    control: Sought
+    """What is sought."""
+    background: Background = NoBackground(type="none")
+    """How far from the first guess the result may be."""
+    minimiser: Minimiser = Minimiser()
+    """The search."""
+    adjoint: Adjoint = Adjoint()
+    """The gradient."""
+
+
+# -- twins ----------------------------------------------------------------------------------------
+
+
+class Waves(Section):
+    """The truth plus waves of random phases along x and y, with whole wavenumbers over the basin.
+
+    The same at all levels.
+    """
+
+    type: Literal["waves"]
+    wavenumbers: Count = 5
+    """The largest wavenumber along each axis; all from 1 on have the same size."""
+    size: Deviations
+    """Standard deviation of the waves, by variable."""
+    seed: Seed = 0
+    """Another seed gives other waves."""
+
+
+class WhiteNoise(Section):
+    """The truth plus normal noise, point by point."""
+
+    type: Literal["noise"]
+    size: Deviations
+    """Standard deviation, by variable."""
+    seed: Seed = 0
+    """Another seed gives other noise."""
+
+
+class OtherTime(Section):
+    """The state of the nature run at another time."""
+
+    type: Literal["other_time"]
+    at: Moment
+    """Time since the start of the nature run."""
+
+
+FirstGuessError = Annotated[Waves | WhiteNoise | OtherTime, Field(discriminator="type")]
+
+
+class Twin(Section):
+    """A run of the model as nature, and the recovery of its state from a wrong first guess."""
+
+    first_guess: FirstGuessError
+    """What is wrong with the first guess."""
+    forecast: Moment = 0.0
+    """Time beyond the window over which the recovered state is run on, and scored."""
+
+
+# -- sensitivities --------------------------------------------------------------------------------
+
+
+class Transport(Section):
+    """Volume transport (Sv) to the east through a section along y."""
+
+    type: Literal["transport"]
+    x: Coordinate
+    """Where the section crosses the x axis."""
+    y: Ends | None = None
+    """Its ends; from wall to wall when left out."""
+
+
+class MeanOverBox(Section):
+    """Mean of a variable over a box, weighted by volume."""
+
+    type: Literal["mean"]
+    variable: Literal["T", "S", "eta"] = "T"
+    """Which variable."""
+    x: Ends | None = None
+    """Ends of the box along x; the whole basin when left out."""
+    y: Ends | None = None
+    """Ends of the box along y."""
+    levels: Levels = (0,)
+    """Levels; the topmost when left out."""
+
+
+class KineticEnergy(Section):
+    """Kinetic energy of the basin (m5 s-2: without density)."""
+
+    type: Literal["kinetic_energy"]
+
+
+Objective = Annotated[Transport | MeanOverBox | KineticEnergy, Field(discriminator="type")]
+
+
+class Sensitivity(Section):
+    """The gradient of a number at the end of a window, by what the run depends on."""
+
+    window: Window
+    """From the state that is differentiated by to the number."""
+    first_guess: StateOfRun | None = None
+    """State at the window's start; that of the section initial when left out."""
+    objective: Objective
+    """The number."""
+    by: Annotated[tuple[str, ...], Strict(False), Field(min_length=1, examples=[["state.T"]])]
+    """What it is differentiated by, as paths: state.T, parameters.forcing.stress_x."""
+    points: Annotated[int, Field(ge=0)] = 0
+    """At so many points of each, chosen by chance, the gradient is compared with finite
+    differences."""
+    seed: Seed = 0
+    """Another seed chooses other points."""
+    adjoint: Adjoint = Adjoint()
+    """How the sweep back remembers the way; a segment is a day, or the window, when left out."""
+
+
+# -- times ----------------------------------------------------------------------------------------
+
+
+def segment_length(assimilation: Assimilation) -> float:
+    """Seconds."""
+    if assimilation.adjoint.segment is not None:
+        return assimilation.adjoint.segment
+    given = [data.every for data in assimilation.data if data.every is not None]
+    return min(given, default=assimilation.window.length)
+
+
+def require_segments(assimilation: Assimilation, twin: Twin | None, step: float) -> None:
+    """Refuse times of an assimilation that do not divide into each other."""
+    segment = segment_length(assimilation)
+    _require_multiple(assimilation.window.start, step, "window.start", "assimilation")
+    _require_multiple(segment, step, "a segment", "assimilation")
+    _require_multiple(assimilation.window.length, segment, "window.length", "assimilation")
+    for index, data in enumerate(assimilation.data):
+        _require_multiple(data.every or segment, segment, f"data[{index}].every", "assimilation")
+    if twin is not None:
+        _require_multiple(twin.forecast, segment, "forecast", "twin")
+
+
+def require_window(sensitivity: Sensitivity, step: float) -> None:
+    """Refuse times of a sensitivity that do not divide into each other."""
+    window, segment = sensitivity.window, sensitivity.adjoint.segment
+    _require_multiple(window.start, step, "window.start", "sensitivity")
+    _require_multiple(segment or step, step, "a segment", "sensitivity")
+    _require_multiple(window.length, segment or step, "window.length", "sensitivity")
+
+
+def _require_multiple(seconds: float, part: float, found: str, section: str) -> None:
+    count = round(seconds / part)
+    if abs(seconds / part - count) <= 1e-9 * max(1, count):
+        return
+    raise refuse(
+        f"a multiple of {part:g} s",
+        f"write for example {max(1, count) * part:g} s",
+        found=f"{found} of {seconds:g} s",
+        key=section,
+    )

@@ -1,0 +1,131 @@
+"""From the section ``twin`` to a nature run, and to a first guess that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.assimilation.scores import point_weights
+from dassim.config.assimilation import build_clock, build_window, required
+from dassim.config.data import at_time, open_run, truth_of
+from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.experiment import Experiment
+from dassim.config.noise import normal_noise
+from dassim.config.schema import assimilation as schema
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.unknowns import chosen_leaves
+from dassim.parallel import Domain
+from dassim.simulation.events import At
+from dassim.simulation.plan import Plan
+from dassim.simulation.trees import replace_leaves
+
+KEY = ("twin", "first_guess", "size")
+
+
+def required_twin(namelist: AbstractNamelist) -> schema.Twin:
+    if namelist.twin is None:
+        message = mismatch("no such section", "what is wrong with the first guess", "add it")
+        raise NamelistError([Problem(("twin",), message)])
+    return namelist.twin
+
+
+def nature_namelist(namelist: AbstractNamelist) -> AbstractNamelist:
+    """Of the nature run: as long as window and forecast take."""
+    section, twin = required(namelist), required_twin(namelist)
+    assert namelist.time is not None
+    end = section.window.start + section.window.length + twin.forecast
+    if isinstance(twin.first_guess, schema.OtherTime):
+        end = max(end, twin.first_guess.at)
+    time = namelist.time.model_copy(update={"duration": end})
+    changes = {"time": time, "assimilation": None, "twin": None, "sensitivity": None}
+    return namelist.model_copy(update=changes)
+
+
+def nature_plan(plan: Plan, namelist: AbstractNamelist, step: float) -> Plan:
+    """``plan`` with snapshots at the ends of all segments of window and forecast."""
+    section, twin = required(namelist), required_twin(namelist)
+    segment = schema.segment_length(section)
+    window = build_window(section.window, segment, step)
+    last = window.last + round(twin.forecast / step)
+    steps = {*range(window.first, last + 1, window.lengths[0])}
+    if isinstance(twin.first_guess, schema.OtherTime):
+        steps.add(round(twin.first_guess.at / step))
+    return replace(plan, snapshots=At(tuple(sorted(steps - {0}))))
+
+
+def forecast_segments(namelist: AbstractNamelist) -> int:
+    return round(required_twin(namelist).forecast / schema.segment_length(required(namelist)))
+
+
+def wrong_first_guess(namelist: AbstractNamelist, experiment: Experiment, nature: Path) -> Any:
+    """The state at the window's start that the twin begins with. All ranks call this together."""
+    section, twin = required(namelist), required_twin(namelist)
+    series = open_run(nature, "snapshots", namelist, experiment.model.domain)
+    clock, start = build_clock(experiment), section.window.start
+
+    def state(seconds: float) -> Any:
+        if seconds == 0.0:
+            return experiment.state
+        steps = {round(series.seconds(step), 3): step for step in series.steps}
+        return series.read(steps[round(seconds, 3)], experiment.state)
+
+    if isinstance(twin.first_guess, schema.OtherTime):
+        return at_time(state(twin.first_guess.at), start)
+    truth = state(clock.seconds(round(start / clock.time_step)))
+    leaves = chosen_leaves(truth, twin.first_guess.size.by_leaf(), KEY)
+    wet = point_weights(experiment.model, {name: leaf for name, (leaf, _) in leaves.items()})
+    domain = experiment.model.domain
+    wrong = {
+        name: leaf + size * (wet[name] > 0) * error(twin.first_guess, name, leaf, domain)
+        for name, (leaf, size) in leaves.items()
+    }
+    return replace_leaves(truth, wrong)
+
+
+@singledispatch
+def error(section: Any, name: str, like: jax.Array, domain: Domain) -> jax.Array:
+    """An error of standard deviation 1 in the variable ``name``, shaped ``like`` it."""
+    raise TypeError(f"found {type(section)}; expected an error that is registered")
+
+
+@error.register
+def _(section: schema.WhiteNoise, name: str, like: jax.Array, domain: Domain) -> jax.Array:
+    levels = int(np.prod(like.shape[:-2]))
+    noise = normal_noise(domain, levels, f"first guess of {name}", section.seed)
+    return jnp.asarray(noise.reshape(like.shape), like.dtype)
+
+
+@error.register
+def _(section: schema.Waves, name: str, like: jax.Array, domain: Domain) -> jax.Array:
+    """``sum over k, l of a cos(2 pi (k x + p)) cos(2 pi (l y + q))``, ``x`` and ``y`` from 0 to 1
+    over the basin, ``a`` normal and ``p``, ``q`` uniform by chance."""
+    count = section.wavenumbers
+    rng = np.random.default_rng([section.seed, *name.encode()])
+    size = rng.standard_normal((count, count))
+    phases = rng.random((2, count, count))
+    k = np.arange(1, count + 1)
+
+    def waves(points: range, total: int, number: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        position = (np.asarray(points) + 0.5) / total
+        return np.cos(2 * np.pi * (number[..., None] * position + phase[..., None]))
+
+    ny, nx = domain.global_shape
+    along_x = waves(domain.block.x, nx, np.broadcast_to(k, (count, count)), phases[0])
+    along_y = waves(domain.block.y, ny, np.broadcast_to(k[:, None], (count, count)), phases[1])
+    field = np.einsum("lk,lky,lkx->yx", size, along_y, along_x)
+    field *= 2.0 / np.sqrt(np.sum(size**2))
+    return jnp.broadcast_to(jnp.asarray(field, like.dtype), like.shape)
+
+
+def truth_of_twin(
+    namelist: AbstractNamelist, experiment: Experiment, nature: Path, variables: tuple[str, ...]
+) -> Any:
+    """The nature run's states, of which ``variables`` are scored."""
+    series = open_run(nature, "snapshots", namelist, experiment.model.domain)
+    return truth_of(series, experiment, build_clock(experiment), variables)

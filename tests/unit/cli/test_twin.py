@@ -1,0 +1,150 @@
+"""``dassim twin`` and ``dassim assimilate``: files, tables, codes, with a toy for the ocean."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import dassim as library
+from dassim.config.experiment import Experiment
+from dassim.parallel import SerialCommunicator
+from dassim.simulation.snapshots import StateSeries
+from tests.models.plate import Plate
+
+OCEAN = Path(__file__).parents[1] / "config" / "data" / "ocean.yaml"
+
+SECTIONS = {
+    "assimilation": {
+        "window": {"start": "10 min", "length": "20 min"},
+        "data": [{"every": "5 min", "errors": {"T": "0.1 K"}}],
+        "control": {"state": {"T": "1 K"}},
+        "minimiser": {"iterations": 30, "gradient_reduction": 1e-8},
+    },
+    "twin": {
+        "first_guess": {"type": "noise", "size": {"T": "1 K"}},
+        "forecast": "10 min",
+    },
+}
+
+
+@pytest.fixture
+def namelist(tmp_path):
+    def write(name="plate.yaml", **changes):
+        sections = {
+            "base": str(OCEAN),
+            "name": "plate",
+            "time": {"duration": "60 min", "step": "1 min"},
+            **SECTIONS,
+            **changes,
+        }
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump({k: v for k, v in sections.items() if v is not None}))
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    """What the namelist describes is the plate."""
+
+    def build(namelist, comm=None):
+        model = Plate.create(comm=SerialCommunicator())
+        return Experiment(namelist.name, model, model.parameters(), model.state(), namelist.time)
+
+    monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
+
+
+def rows(folder):
+    with (folder / "iterations.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_clock(table):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "memory (MB)")} for row in table]
+
+
+def test_a_twin_recovers_the_state_and_leaves_its_files(dassim, namelist, tmp_path):
+    result = dassim("twin", namelist(), "-o", tmp_path / "twin")
+    assert (result.code, result.err) == (0, "")
+    folder = tmp_path / "twin"
+    table = rows(folder)
+    assert float(table[-1]["J"]) < 1e-10 * float(table[0]["J"])
+    assert float(table[-1]["rmse T"]) < 1e-4 * float(table[0]["rmse T"])
+    assert {"nature", "analysis", "fields", "figures", "scores.csv", "run.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert "converged: the gradient is reduced as asked" in result.out
+    words = [line.split() for line in result.out.splitlines()]
+    assert [float(line[2]) < 1e-4 for line in words if line[:2] == ["analysis", "T"]] == [True]
+    increments = library.open(folder, "increments")["T_increment"].values[0]
+    errors = library.open(folder, "errors")["T_first_guess_error"].values[0]
+    np.testing.assert_allclose(increments, -errors, atol=1e-3)
+    departures = library.open(folder, "departures")
+    assert departures.sizes["time"] == 4
+    assert abs(departures["T_minus_analysis"].values).max() < 1e-4
+    assert (folder / "figures" / "index.html").exists()
+
+
+def test_dassim_run_goes_on_from_the_analysis(dassim, namelist, tmp_path):
+    folder, path = tmp_path / "twin", namelist()
+    assert dassim("twin", path, "-o", folder).code == 0
+    result = dassim("run", path, "-o", folder / "analysis", "--resume")
+    assert result.code == 0
+    assert result.out.startswith(f"going on from {folder}/analysis/restarts/2000-02-29T00-10-00\n")
+    domain = Plate.create(comm=SerialCommunicator()).domain
+    end = StateSeries.open(folder / "analysis" / "restarts", domain)
+    assert end.steps[-1] == 60
+
+
+def test_a_stopped_recovery_goes_on_with_the_same_numbers(dassim, namelist, tmp_path):
+    path = namelist()
+    assert dassim("twin", path, "-o", tmp_path / "whole").code == 0
+    folder = tmp_path / "parts"
+    codes = [dassim("twin", path, "-o", folder, "--wall-clock", "1 ms").code]
+    while codes[-1] == 75 and len(codes) < 100:
+        codes.append(dassim("twin", path, "-o", folder, "--resume", "--wall-clock", "1 s").code)
+    assert codes[-1] == 0
+    assert without_clock(rows(folder)) == without_clock(rows(tmp_path / "whole"))
+
+
+def test_data_of_another_run_are_assimilated(dassim, namelist, tmp_path):
+    nature = namelist("nature.yaml", assimilation=None, twin=None, snapshots={"every": "5 min"})
+    assert dassim("run", nature, "-o", tmp_path / "nature").code == 0
+    section = SECTIONS["assimilation"] | {
+        "window": {"length": "20 min"},
+        "data": [{"run": str(tmp_path / "nature"), "every": "5 min", "errors": {"T": 0.1}}],
+        "first_guess": {"run": str(tmp_path / "nature"), "at": "30 min"},
+    }
+    result = dassim("assimilate", namelist(assimilation=section, twin=None), "-o", tmp_path / "a")
+    assert (result.code, result.err) == (0, "")
+    assert json.loads((tmp_path / "a" / "run.json").read_text())["status"] == "gradient"
+    assert float(rows(tmp_path / "a")[-1]["J"]) < 1e-10 * float(rows(tmp_path / "a")[0]["J"])
+
+
+MINUTES = {"duration": "60 min", "step": "1 min"}
+REFUSED = {
+    "a missing time": ({"snapshots": {"every": "10 min"}}, "found no state of 2000-02-29 00:05:00"),
+    "another calendar": ({"time": MINUTES | {"calendar": "360_day"}}, "in the calendar 360_day"),
+    "another start": ({"time": MINUTES | {"start": "2000-02-28"}}, "2000-02-28 00:05:00, expected"),
+    "another grid": ({"grid": {"f0": 2e-4}}, "found a run with another grid"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
+def test_data_that_do_not_belong_are_refused_before_any_computing(
+    dassim, namelist, tmp_path, change, words
+):
+    keys = {"assimilation": None, "twin": None, "snapshots": {"every": "5 min"}} | change
+    assert dassim("run", namelist("nature.yaml", **keys), "-o", tmp_path / "nature").code == 0
+    section = SECTIONS["assimilation"] | {
+        "window": {"length": "20 min"},
+        "data": [{"run": str(tmp_path / "nature"), "every": "5 min", "errors": {"T": 0.1}}],
+    }
+    result = dassim("assimilate", namelist(assimilation=section, twin=None), "-o", tmp_path / "a")
+    assert result.code == 1
+    assert words in result.err
+    assert not (tmp_path / "a" / "iterations.csv").exists()
