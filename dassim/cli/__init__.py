@@ -9,7 +9,18 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = ("assimilate", "check", "collate", "diff", "info", "plot", "run", "schema", "twin")
+COMMANDS = (
+    "assimilate",
+    "check",
+    "collate",
+    "diff",
+    "info",
+    "plot",
+    "run",
+    "schema",
+    "twin",
+    "verify-adjoint",
+)
 
 
 def application() -> typer.Typer:

@@ -28,6 +28,7 @@ from dassim.simulation.clock import Clock
 from dassim.simulation.segments import Rematerialisation, Segment
 
 SECTION = ("assimilation",)
+
 WITHOUT_EFFECT = ("output", "restarts", "snapshots", "run", "sensitivity")
 """Sections that may change between two sessions of one recovery."""
 

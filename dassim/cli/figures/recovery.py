@@ -22,7 +22,8 @@ def convergence(folder: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[Sho
     if len(rows) < 2:
         return
     iterations = [int(row["iteration"]) for row in rows]
-    costs = [name for name in rows[0] if name == "J" or name.startswith(("Jb", "Jo"))]
+    parts = [name for name in rows[0] if name.startswith(("Jb", "Jo"))]
+    costs = ["J", *parts] if len(parts) > 1 else ["J"]
     errors = [name for name in rows[0] if name.startswith("rmse ")]
     panels = [("Cost", costs), ("Gradient", ["|g|"])]
     if errors:
@@ -42,6 +43,7 @@ def convergence(folder: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[Sho
                 above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
                 axes.legend(ncols=6, fontsize=8, handlelength=1.5, **above)
         grid[-1, 0].set_xlabel("iteration")
+        grid[-1, 0].xaxis.get_major_locator().set_params(integer=True)
         made.savefig(folder / "convergence.png")
     yield Shown("convergence.png", "The minimisation: cost, gradient, and errors at the start.")
 
