@@ -9,7 +9,7 @@ both parts 1, make that of the product 1: the vertical part does not mix columns
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -26,6 +26,9 @@ from dassim.assimilation.diffusion import (
 )
 from dassim.grid import Grid, Location
 from dassim.parallel import Domain
+
+ROUGH = 1e-5
+"""Tolerance of solves for a variance that is not exact anyway."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Normalised(eqx.Module):
 
 class Correlation(eqx.Module):
     """``C^(1/2)`` of one variable on owned points ``(nz, ny, nx)`` or ``(ny, nx)``; zero where
-    dry. Without parts, the identity on wet points."""
+    dry. Without parts, the identity on wet points. Records of a surface field ``(n, ny, nx)`` are
+    taken one by one."""
 
     wet: jax.Array
     horizontal: Normalised | None = None
@@ -78,7 +82,7 @@ class Correlation(eqx.Module):
         return y.reshape(x.shape)
 
     def _on_levels(self, x: jax.Array) -> jax.Array:
-        return jnp.where(self.wet, x.reshape(self.wet.shape), 0.0)
+        return jnp.where(self.wet, x.reshape(-1, *self.wet.shape[1:]), 0.0)
 
 
 def correlation(
@@ -103,7 +107,10 @@ def correlation(
         length = diffusion_length(jnp.asarray(horizontal), order, 2)
         diffusion = HorizontalDiffusion.on(grid, location, wet, length, order)
         spacing = _spacing(grid, location, horizontal, normalisation.separation)
-        variance = _horizontal_variance(diffusion, wet, spacing, normalisation.seed)
+        as_good = diffusion.tolerance if normalisation.separation is None else ROUGH
+        variance = _horizontal_variance(
+            replace(diffusion, tolerance=as_good), wet, spacing, normalisation.seed
+        )
         parts["horizontal"] = Normalised(diffusion, _factor(variance, wet))
     if vertical is not None and levels and grid.levels.count > 1:
         column = VerticalDiffusion.on(grid, wet, diffusion_length(vertical, order, 1), order)

@@ -185,9 +185,7 @@ class VerticalDiffusion(AbstractDiffusion):
 
 
 def _repeated(function: Callable[[jax.Array], jax.Array], times: int, x: jax.Array) -> jax.Array:
-    for _ in range(times):
-        x = function(x)
-    return x
+    return jax.lax.scan(lambda x, _: (function(x), None), x, length=times)[0]
 
 
 def points_around(
