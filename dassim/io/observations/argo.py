@@ -1,0 +1,106 @@
+"""Files of Argo floats: profiles ``(N_PROF, N_LEVELS)`` of temperature and salinity.
+
+Read are JULD, LATITUDE, LONGITUDE, PRES, TEMP, PSAL and their flags ``*_QC``; of profiles in
+delayed or adjusted mode (DATA_MODE D, A) the ``*_ADJUSTED`` values with their errors. Pressure
+becomes depth, and temperature potential temperature. Argo user's manual, doi:10.13155/29825.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dassim.io.observations.reading import letters, numbers, opened, times
+from dassim.io.observations.seawater import (
+    absolute_salinity,
+    conservative_temperature,
+    depth_from_pressure,
+    potential_temperature,
+)
+from dassim.io.observations.table import ObservationTable
+from dassim.io.stream import Clock
+
+GOOD = ("1", "2", "5", "8")
+"""Flags: good, probably good, changed, estimated."""
+
+MEASURED = {"T": "TEMP", "S": "PSAL"}
+TYPICAL_SALINITY = 35.0
+"""Where a profile has no salinity: 1 psu more or less changes the temperature by 2e-4 K per km."""
+
+
+def read_argo(
+    path: Path, clock: Clock, *, accept: tuple[str, ...] = GOOD, teos10: bool = False
+) -> ObservationTable:
+    """Potential temperature ``T`` and practical salinity ``S``, with ``teos10`` Conservative
+    Temperature and Absolute Salinity.
+
+    Good where all flags of the value, its pressure, its place and its time are among ``accept``.
+    """
+    with opened(path) as dataset:
+        latitude, longitude = (numbers(dataset, n, path) for n in ("LATITUDE", "LONGITUDE"))
+        time = times(dataset, "JULD", path, clock)
+        usable = np.ones(time.shape, bool)
+        for flag in ("JULD_QC", "POSITION_QC"):
+            if flag in dataset.variables:
+                usable &= _accepted(letters(dataset, flag, path), accept)
+        names = tuple(name for name, measured in MEASURED.items() if measured in dataset.variables)
+        read = {name: _measured(dataset, MEASURED[name], path, accept) for name in names}
+        pressure, good_pressure, _ = _measured(dataset, "PRES", path, accept)
+    around = pressure.shape
+    on_levels = {
+        "time": time,
+        "x": longitude,
+        "y": latitude,
+    }
+    wide = {name: np.broadcast_to(each[:, None], around) for name, each in on_levels.items()}
+    depth = depth_from_pressure(pressure, wide["y"])
+    if "T" in read:
+        salinity = read["S"][0] if "S" in read else np.full(around, np.nan)
+        salinity = np.where(np.isfinite(salinity), salinity, TYPICAL_SALINITY)
+        value, good, error = read["T"]
+        value = potential_temperature(value, salinity, pressure)
+        if teos10:
+            value = conservative_temperature(value, absolute_salinity(salinity))
+        read["T"] = value, good, error
+    if "S" in read and teos10:
+        read["S"] = absolute_salinity(read["S"][0]), *read["S"][1:]
+    parts = []
+    for kind, name in enumerate(names):
+        value, good, error = read[name]
+        all_good = good & good_pressure & usable[:, None]
+        parts.append(
+            {
+                **wide,
+                "depth": depth,
+                "value": value,
+                "error": error,
+                "good": all_good,
+                "kind": np.full(around, kind),
+            }
+        )
+    columns = {name: np.concatenate([part[name].ravel() for part in parts]) for name in parts[0]}
+    measured = np.isfinite(columns["value"]) | columns["good"]
+    return ObservationTable.build(names, "spherical", columns).take(measured)
+
+
+def _measured(
+    dataset: Any, name: str, path: Path, accept: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, whether they are good, and their errors, ``(N_PROF, N_LEVELS)``."""
+    value, flag = numbers(dataset, name, path), letters(dataset, f"{name}_QC", path)
+    error = np.full(value.shape, np.nan)
+    adjusted = f"{name}_ADJUSTED"
+    if "DATA_MODE" in dataset.variables and adjusted in dataset.variables:
+        better = np.isin(letters(dataset, "DATA_MODE", path), (b"D", b"A"))[:, None]
+        value = np.where(better, numbers(dataset, adjusted, path), value)
+        flag = np.where(better, letters(dataset, f"{adjusted}_QC", path), flag)
+        if f"{adjusted}_ERROR" in dataset.variables:
+            known = numbers(dataset, f"{adjusted}_ERROR", path)
+            error = np.where(better & (known > 0), known, np.nan)
+    return value, _accepted(flag, accept), error
+
+
+def _accepted(flags: np.ndarray, accept: tuple[str, ...]) -> np.ndarray:
+    return np.isin(flags, [flag.encode() for flag in accept])

@@ -1,0 +1,141 @@
+"""The layout of dassim's own files: one table, a CF discrete sampling geometry of points.
+
+Dimension ``observation``; variables along it:
+
+=============================  =====================================================================
+``time``                       CF time, such as ``days since 2000-01-01``, with its calendar
+``longitude``, ``latitude``    degrees; or ``x``, ``y`` in metres for grids on a plane
+``depth``                      m, positive down; left out: the surface
+``variable``                   integer; ``flag_values`` and ``flag_meanings`` name the variables of
+                               the model: T, S, u, v, eta
+``value``                      in the model's units: degC, 1e-3 (or g kg-1), m s-1, m
+``error``                      standard deviation of the value's error, same unit; may be left out
+``quality``                    0 is good; may be left out
+=============================  =====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from dassim.io.durable import sync_folder
+from dassim.io.netcdf import CONVENTIONS, LIBRARY, make_durable
+from dassim.io.observations.reading import numbers, opened, times, variable
+from dassim.io.observations.table import Geometry, ObservationError, ObservationTable
+from dassim.io.stream import Clock
+
+POSITIONS: Mapping[Geometry, tuple[str, str]] = {
+    "spherical": ("longitude", "latitude"),
+    "cartesian": ("x", "y"),
+}
+ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
+    "longitude": {"standard_name": "longitude", "units": "degrees_east"},
+    "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+    "x": {"standard_name": "projection_x_coordinate", "units": "m"},
+    "y": {"standard_name": "projection_y_coordinate", "units": "m"},
+    "depth": {"standard_name": "depth", "units": "m", "positive": "down"},
+    "value": {"long_name": "observed value, in the unit of its variable"},
+    "error": {"long_name": "standard deviation of the value's error"},
+    "quality": {"long_name": "quality"},
+}
+
+
+def read_table(path: Path, clock: Clock) -> ObservationTable:
+    """All observations of a file in this layout."""
+    with opened(path) as dataset:
+        present = dataset.variables
+        geometry: Geometry = "cartesian" if "x" in present else "spherical"
+        x, y = (numbers(dataset, name, path) for name in POSITIONS[geometry])
+        kind = variable(dataset, "variable", path)
+        names, codes = _flags(kind, path)
+        code = np.ma.filled(kind[...], -1)
+        known = np.isin(code, codes)
+        if not known.all():
+            raise ObservationError(
+                f"{path}: found variable = {code[~known][0]}, expected one of its flag_values "
+                f"{codes.tolist()}; correct the file"
+            )
+        order = np.argsort(codes)
+        columns = {
+            "kind": order[np.searchsorted(codes[order], code)],
+            "time": times(dataset, "time", path, clock),
+            "x": x,
+            "y": y,
+            "value": numbers(dataset, "value", path),
+        }
+        for name in ("depth", "error"):
+            if name in present:
+                columns[name] = numbers(dataset, name, path)
+        if "quality" in present:
+            columns["good"] = numbers(dataset, "quality", path) == 0
+        _require_one_length(columns, path)
+    return ObservationTable.build(names, geometry, columns)
+
+
+def write_table(
+    path: Path, table: ObservationTable, clock: Clock, attributes: Mapping[str, Any] | None = None
+) -> None:
+    """Write ``table`` in this layout, wholly or not at all; it reads back the same."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    x, y = POSITIONS[table.geometry]
+    with LIBRARY, netCDF4.Dataset(unfinished, "w") as dataset:
+        dataset.setncatts({"Conventions": CONVENTIONS, "featureType": "point"})
+        dataset.setncatts(dict(attributes or {}))
+        dataset.createDimension("observation", len(table))
+
+        def column(name: str, kind: str, values: np.ndarray, **more: Any) -> None:
+            made = dataset.createVariable(name, kind, ("observation",), zlib=True)
+            made.setncatts({**ATTRIBUTES.get(name, {}), **more})
+            made[:] = values
+
+        origin = clock.origin.strftime("%Y-%m-%d %H:%M:%S")
+        column(
+            "time",
+            "f8",
+            table.time,
+            standard_name="time",
+            units=f"seconds since {origin}",
+            calendar=clock.calendar,
+        )
+        column(x, "f8", table.x)
+        column(y, "f8", table.y)
+        column("depth", "f8", table.depth)
+        codes = np.arange(len(table.names), dtype="i2")
+        column(
+            "variable",
+            "i2",
+            table.kind,
+            long_name="observed variable",
+            flag_values=codes,
+            flag_meanings=" ".join(table.names),
+        )
+        where = f"time {y} {x} depth"
+        column("value", "f8", table.value, coordinates=where)
+        column("error", "f8", table.error, coordinates=where)
+        flags = np.arange(2, dtype="i1")
+        column("quality", "i1", ~table.good, flag_values=flags, flag_meanings="good bad")
+    make_durable(unfinished)
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def _flags(kind: Any, path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    names = tuple(getattr(kind, "flag_meanings", "").split())
+    codes = np.atleast_1d(getattr(kind, "flag_values", ()))
+    if not names or len(names) != len(codes):
+        raise ObservationError(
+            f"{path}: found {len(codes)} flag_values and {len(names)} flag_meanings of variable; "
+            f"expected as many of both, such as flag_values = 0, 1 and flag_meanings = 'T S'"
+        )
+    return names, codes
+
+
+def _require_one_length(columns: Mapping[str, np.ndarray], path: Path) -> None:
+    lengths = {name: column.shape for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ObservationError(f"{path}: found columns of shapes {lengths}; expected one length")
