@@ -7,6 +7,7 @@ the background term of the cost is ``|v|^2 / 2`` and the problem is precondition
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -66,7 +67,8 @@ class ControlTransform(eqx.Module):
 
     ``distributed`` and ``replicated`` name them by their dotted paths in :class:`RunInputs`:
     ``state.T``, ``parameters.drag``, ``segments.3.stress``. Increments are dictionaries by these
-    names.
+    names. What a multi-step time stepper remembers of the state, its leaf ``previous``, moves with
+    it: tendencies stay as they are.
     """
 
     background: RunInputs
@@ -91,9 +93,10 @@ class ControlTransform(eqx.Module):
         increment = self.root.apply(control)
         leaves = named_leaves(self.background)
         new = {
-            name: leaves[name] + change
+            place: leaves[place] + change
             for part in (increment.distributed, increment.replicated)
             for name, change in part.items()
+            for place in (name, *_remembered(name, leaves))
         }
         return replace_leaves(self.background, new)
 
@@ -108,7 +111,12 @@ class ControlTransform(eqx.Module):
         On each rank its share, not yet summed for replicated unknowns.
         """
         _, pull = jax.vjp(self.root.apply, control)
-        (of_control,) = pull(self.increment_of(gradient))
+        leaves, of_increment = named_leaves(gradient), self.increment_of(gradient)
+        moved = {
+            name: sum((leaves[place] for place in _remembered(name, leaves)), start=leaf)
+            for name, leaf in of_increment.distributed.items()
+        }
+        (of_control,) = pull(Control(moved, of_increment.replicated))
         return of_control
 
     def increment_of(self, inputs: RunInputs) -> Control:
@@ -127,3 +135,9 @@ class ControlTransform(eqx.Module):
             spread = self.root.apply(vector)
             total = jax.tree.map(lambda t, s, weight=weight: t + weight * s**2, total, spread)
         return total
+
+
+def _remembered(name: str, leaves: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where a multi-step time stepper remembers the leaf ``name`` of the state, if it does."""
+    place = f"state.previous.{name.removeprefix('state.')}"
+    return (place,) if name.startswith("state.") and place in leaves else ()

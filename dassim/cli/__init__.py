@@ -18,6 +18,7 @@ COMMANDS = (
     "plot",
     "run",
     "schema",
+    "sensitivity",
     "twin",
     "verify-adjoint",
 )

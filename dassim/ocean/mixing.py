@@ -121,6 +121,19 @@ class CombinedMixing(AbstractVerticalMixing):
         return Mixing(_total(viscosities), _total(diffusivities))
 
 
+class AddedMixing(AbstractVerticalMixing):
+    """Coefficients of their own at every interior z face of the owned cells, ``(nz - 1, ny, nx)``;
+    of 0, something to differentiate by."""
+
+    viscosity: jax.Array
+    diffusivity: jax.Array
+
+    def coefficients(self, view: View) -> Mixing:
+        spans = (Span("f", 1), Span("c"), Span("c"))
+        owned = (Field(self.viscosity, spans), Field(self.diffusivity, spans))
+        return Mixing(*view.grid.exchange(owned, 1))
+
+
 def shear_squared(view: View) -> Field:
     """``(du/dz)^2 + (dv/dz)^2`` (s-2) of cells at the interior z faces.
 

@@ -63,7 +63,8 @@ def errors(
             axes.axvspan(*window, color="#eef3f8", zorder=0)
             for name, values in runs.items():
                 colour, line = STYLES.get(name, (COLOURS[1], "-"))
-                axes.semilogy(days[name], values, line, color=colour, label=name)
+                positive = np.where(values > 0, values, np.nan)
+                axes.semilogy(days[name], positive, line, color=colour, label=name)
             axes.set_title(variable)
             axes.set_ylabel(unit(units[variable]))
             axes.grid(color="#ddd", linewidth=0.5)
@@ -97,3 +98,21 @@ def fields(
         title = f"{kind}: {variable}"
         maps.draw(folder / f"{name}.png", field, now, title, date_of(now), colours, symmetric=True)
         yield Shown(f"{name}.png", f"{field.attrs.get('long_name', title)}, topmost level.")
+
+
+def derivatives(folder: Path, data: Any) -> Iterator[Shown]:
+    """A map of every field of ``data``, in the topmost level that has values."""
+    now = data.isel(time=-1)
+    for name in data.data_vars:
+        field = now[name].load()
+        level = 0
+        if field.ndim > 2:
+            level = next((k for k in range(len(field)) if np.isfinite(field[k].values).any()), 0)
+            field = field[level]
+        if not np.isfinite(field.values).any():
+            continue
+        what = str(name).replace("_", " ")
+        maps.draw(
+            folder / f"{name}.png", field, now, what, date_of(now), "cmo.balance", symmetric=True
+        )
+        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', what)}, level {level}.")

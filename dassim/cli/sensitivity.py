@@ -1,0 +1,189 @@
+"""``dassim sensitivity``: the gradient of a number by what the run depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dassim.cli.options import FolderOption, NamelistPath, Overrides
+from dassim.cli.run import FAILED, UNSTABLE
+
+if TYPE_CHECKING:
+    from dassim.assimilation.control import Control
+    from dassim.config import Loaded, Namelist
+    from dassim.config.experiment import Experiment
+    from dassim.config.sensitivity import SensitivityProblem
+    from dassim.parallel import AbstractCommunicator
+
+STREAM, NUMBERS, FIGURES = "sensitivity", "sensitivity.csv", "figures"
+"""In the folder: the stream of fields; derivatives by single numbers; maps."""
+
+
+def command(
+    namelist: NamelistPath,
+    folder: FolderOption = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a sweep back that was interrupted, or begin."),
+    ] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Differentiate the number that the section sensitivity names, at the end of its window.
+
+    The gradient is written as netCDF, one field for each thing that it is taken by, with maps, and
+    where points are asked for compared with finite differences. Exit codes: 0 it is done, 1 it
+    cannot go on, 2 the namelist cannot be used, 3 the run is not finite.
+    """
+    import jax
+
+    from dassim.cli.ranks import agreed
+    from dassim.config import Namelist, load
+    from dassim.parallel import abort_on_error, world
+
+    jax.config.update("jax_enable_x64", True)
+    comm = world()
+    loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=overrides or ()))
+    path = folder or Path("runs") / f"{loaded.namelist.name}_sensitivity"
+    with abort_on_error(comm):
+        code = run(loaded, path, comm, resume=resume)
+        comm.barrier()
+    raise SystemExit(code)
+
+
+def run(loaded: Loaded[Namelist], path: Path, comm: AbstractCommunicator, *, resume: bool) -> int:
+    """The gradient in the folder ``path``; the exit code."""
+    from dassim.assimilation.data import DataError
+    from dassim.cli.ranks import agreed
+    from dassim.config.experiment import build_experiment
+    from dassim.config.sensitivity import build_sensitivity
+    from dassim.config.simulation import difference
+    from dassim.config.text import as_yaml
+    from dassim.simulation.folder import RunFolder, claimed
+    from dassim.simulation.run import OF_ALL_RANKS
+
+    namelist = loaded.namelist
+
+    def prepare():
+        with loaded.located():
+            experiment = build_experiment(namelist, comm)
+            return experiment, build_sensitivity(namelist, experiment, path)
+
+    try:
+        with claimed(
+            RunFolder(path),
+            f"{as_yaml(namelist)}\n",
+            comm,
+            resume=resume,
+            difference=lambda text: difference(text, namelist, dict),
+        ):
+            experiment, problem = agreed(comm, prepare)
+            return differentiate(namelist, experiment, problem, path)
+    except (DataError, *OF_ALL_RANKS) as error:
+        if comm.is_root:
+            typer.echo(f"dassim sensitivity: {error}", err=True)
+        return FAILED
+
+
+def differentiate(
+    namelist: Any, experiment: Experiment, problem: SensitivityProblem, path: Path
+) -> int:
+    import math
+
+    comm, objective = experiment.model.domain.comm, problem.objective
+    evaluation = objective(objective.transform.zero())
+    total = float(objective.space.sum(sum(float(s) for s in evaluation.shares.values())))
+    if not math.isfinite(total):
+        if comm.is_root:
+            typer.echo("the run is not finite; shorten the time step or the window", err=True)
+        return UNSTABLE
+    if comm.is_root:
+        when = problem.clock.text(problem.window.last)
+        typer.echo(f"{problem.number.replace('_', ' ')} at {when}: {total!r} {problem.units}")
+    write(namelist, experiment, problem, evaluation.gradient, path)
+    points = namelist.sensitivity.points
+    if points:
+        compare(problem, evaluation.gradient, points, namelist.sensitivity.seed, comm)
+    return 0
+
+
+def write(
+    namelist: Any,
+    experiment: Experiment,
+    problem: SensitivityProblem,
+    gradient: Control,
+    path: Path,
+) -> None:
+    """Fields, numbers, maps."""
+    import numpy as np
+
+    from dassim.config.ocean.objectives import FLUXES, MIXING
+    from dassim.config.results import Results
+    from dassim.config.sensitivity import output_of
+
+    comm = experiment.model.domain.comm
+    known = {**experiment.model.variables, **FLUXES, **MIXING}
+    fields = output_of(problem, gradient)
+    variables = {place: problem.variable(place, known) for place in fields}
+    if fields:
+        start = problem.clock.seconds(problem.window.first)
+        arrays = {variables[place].name: field for place, field in fields.items()}
+        Results(path, namelist, experiment).write(STREAM, variables.values(), [(start, arrays)])
+    if not comm.is_root:
+        return
+    lines = ["name,index,derivative,units"]
+    for place, leaf in gradient.replicated.items():
+        variable = problem.variable(place, known)
+        for index, value in np.ndenumerate(np.asarray(leaf)):
+            where = " ".join(map(str, index))
+            lines.append(f"{problem.names[place]},{where},{float(value)!r},{variable.units}")
+            typer.echo(f"by {problem.names[place]} {where}: {float(value):.6e} {variable.units}")
+    (path / NUMBERS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if fields:
+        draw(path)
+
+
+def draw(path: Path) -> None:
+    """A map of every derivative in the topmost level that has it, and a page."""
+    import matplotlib as mpl
+
+    import dassim
+
+    mpl.use("Agg")
+    from dassim.cli.figures import page
+    from dassim.cli.figures import recovery as figures
+
+    folder = path / FIGURES
+    folder.mkdir(parents=True, exist_ok=True)
+    data = dassim.open(path, STREAM)
+    shown = list(figures.derivatives(folder, data))
+    page.write(folder / "index.html", data, path, shown)
+    typer.echo(f"{len(shown)} figures: {folder / 'index.html'}")
+
+
+def compare(
+    problem: SensitivityProblem,
+    gradient: Control,
+    points: int,
+    seed: int,
+    comm: AbstractCommunicator,
+) -> None:
+    """The table of derivatives by adjoint and by finite differences, as it grows."""
+    from dassim.assimilation.objectives import compare_at_points
+    from dassim.config.sensitivity import difference_steps
+
+    steps = difference_steps(problem)
+    if comm.is_root:
+        typer.echo(f"{'by':<24}{'at':>16}{'adjoint':>16}{'differences':>16}{'apart':>12}")
+    worst = 0.0
+    for each in compare_at_points(problem.objective, gradient, steps, points, seed):
+        worst = max(worst, each.apart)
+        if comm.is_root:
+            place = ", ".join(map(str, each.index))
+            typer.echo(
+                f"{problem.names[each.name]:<24}{place:>16}{each.adjoint:>16.7e}"
+                f"{each.differences:>16.7e}{each.apart:>12.2e}"
+            )
+    if comm.is_root:
+        typer.echo(f"largest relative difference: {worst:.2e}")

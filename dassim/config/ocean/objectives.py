@@ -1,0 +1,133 @@
+"""Numbers of an ocean that can be differentiated, and what they can be differentiated by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.config.schema import assimilation as schema
+from dassim.grid import Field, Grid
+from dassim.grid.variables import Variable
+from dassim.ocean import CombinedMixing, OceanModel, OceanParameters, OceanState
+from dassim.ocean.diagnostics import kinetic_energy, transport_through_x
+from dassim.ocean.mixing import AddedMixing
+
+FLUXES = {
+    "stress_x": Variable("stress_x", "u", "Pa", "eastward wind stress", None, False),
+    "stress_y": Variable("stress_y", "v", "Pa", "northward wind stress", None, False),
+    "heat": Variable("heat", "c", "W m-2", "downward heat flux", None, False),
+    "freshwater": Variable("freshwater", "c", "m s-1", "freshwater flux", None, False),
+}
+"""Surface fluxes that can be differentiated by also where they are 0."""
+
+MIXING = {
+    "vertical_diffusivity": Variable("vertical_diffusivity", "w", "m2 s-1", "diffusivity"),
+    "vertical_viscosity": Variable("vertical_viscosity", "w", "m2 s-1", "viscosity"),
+}
+"""Coefficients at the upper faces of all cells but the topmost, added to those of the closures."""
+
+
+class Number(NamedTuple):
+    """What is differentiated: this rank's share of it as a function of the state."""
+
+    name: str
+    units: str
+    function: Any
+
+
+class TransportThroughX(eqx.Module):
+    model: OceanModel
+    x: float = eqx.field(static=True)
+    y: tuple[float, float] = eqx.field(static=True)
+
+    def __call__(self, state: OceanState) -> jax.Array:
+        return transport_through_x(self.model, state, self.x, self.y)
+
+
+class WeightedMean(eqx.Module):
+    """``sum of weights * variable``."""
+
+    variable: str = eqx.field(static=True)
+    weights: jax.Array
+
+    def __call__(self, state: OceanState) -> jax.Array:
+        return jnp.sum(self.weights * getattr(state, self.variable))
+
+
+class Energy(eqx.Module):
+    model: OceanModel
+
+    def __call__(self, state: OceanState) -> jax.Array:
+        return kinetic_energy(self.model, state)
+
+
+@singledispatch
+def number(section: Any, model: OceanModel) -> Number:
+    """The number that a section names. All ranks call this together."""
+    raise TypeError(f"found {type(section)}; expected an objective that is registered")
+
+
+@number.register
+def _(section: schema.Transport, model: OceanModel) -> Number:
+    ends = section.y or (-np.inf, np.inf)
+    return Number("transport", "1e6 m3 s-1", TransportThroughX(model, section.x, ends))
+
+
+@number.register
+def _(section: schema.MeanOverBox, model: OceanModel) -> Number:
+    grid, units = model.grid, model.variables[section.variable].units
+    volume = grid.area.c * (1.0 if section.variable == "eta" else grid.levels.dz.c)
+    inside = _between(grid, grid.x.c, section.x) * _between(grid, grid.y.c, section.y)
+    if section.variable == "eta":
+        weights = grid.owned(volume) * inside * grid.owned_mask("c", levels=False)
+    else:
+        levels = np.isin(np.arange(grid.shape[0]), section.levels)[:, None, None]
+        weights = grid.owned(volume) * inside * levels * grid.owned_mask("c")
+    total = grid.domain.sum(jnp.sum(weights))
+    return Number(
+        f"mean_{section.variable}", units, WeightedMean(section.variable, weights / total)
+    )
+
+
+@number.register
+def _(section: schema.KineticEnergy, model: OceanModel) -> Number:
+    return Number("kinetic_energy", "m5 s-2", Energy(model))
+
+
+def _between(grid: Grid, position: Field, ends: tuple[float, float] | None) -> jax.Array:
+    owned = grid.owned(position)
+    low, high = ends or (-np.inf, np.inf)
+    return (owned >= low) & (owned <= high)
+
+
+# -- what to differentiate by ---------------------------------------------------------------------
+
+
+def with_fields(
+    parameters: OceanParameters, names: Iterable[str], grid: Grid
+) -> tuple[OceanParameters, dict[str, str]]:
+    """``parameters`` with fields of 0 for those of :data:`FLUXES` and :data:`MIXING` that are named
+    and not there, and the paths of all these names."""
+    paths: dict[str, str] = {}
+    dtype = grid.levels.dz.c.data.dtype
+    forcing = parameters.forcing
+    for name in names:
+        if name in FLUXES:
+            if getattr(forcing, name) is None:
+                forcing = replace(forcing, **{name: jnp.zeros(grid.shape[1:], dtype)})
+            paths[name] = f"parameters.forcing.{name}"
+    if any(name in MIXING for name in names):
+        nz, *plane = grid.shape
+        zeros = jnp.zeros((nz - 1, *plane), dtype)
+        mixing = CombinedMixing((parameters.mixing, AddedMixing(zeros, zeros)))
+        parameters = replace(parameters, mixing=mixing)
+        for name in MIXING:
+            paths[name] = f"parameters.mixing.parts.1.{name.removeprefix('vertical_')}"
+    return replace(parameters, forcing=forcing), paths

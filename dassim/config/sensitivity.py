@@ -1,0 +1,160 @@
+"""From the section ``sensitivity`` to an objective, and to what it is differentiated by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.assimilation.control import Control
+from dassim.assimilation.cost import FourDVar
+from dassim.assimilation.objectives import Goal, objective_at_end
+from dassim.assimilation.recovery import SWEEP
+from dassim.assimilation.window import Window
+from dassim.config.assimilation import (
+    build_clock,
+    build_sweep,
+    build_window,
+    first_guess_of,
+    require_constant_parameters,
+)
+from dassim.config.errors import NamelistError, Problem, mismatch, one_of, suggest
+from dassim.config.experiment import Experiment
+from dassim.config.schema import assimilation as schema
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.grid.variables import Variable
+from dassim.io.checkpoints import FolderStore
+from dassim.simulation.clock import Clock
+from dassim.simulation.segments import RunInputs, Segment
+from dassim.simulation.trees import named_leaves
+
+DAY = 86400.0
+
+STEP = 0.1
+"""Steps of finite differences, as a part of the spread of what is changed."""
+
+
+@dataclass(frozen=True)
+class SensitivityProblem:
+    """A number at the end of a window, ``objective``, and what it is differentiated by: for each
+    path, the name by which the namelist calls it."""
+
+    objective: FourDVar
+    window: Window
+    clock: Clock
+    number: str
+    units: str
+    names: Mapping[str, str]
+
+    def variable(self, path: str, known: Mapping[str, Variable]) -> Variable:
+        """The derivative by the leaf at ``path``, as it is written."""
+        name = self.names[path]
+        of = known.get(name.rpartition(".")[2]) or Variable(name, "c", "1", name)
+        like = named_leaves(self.objective.transform.background)[path]
+        units = {"degC": "K", "1e-3": "1e-3"}.get(of.units, of.units)
+        return replace(
+            of,
+            name=f"{self.number}_by_{name.replace('.', '_')}",
+            long_name=f"derivative of the {self.number.replace('_', ' ')} by the {of.long_name}",
+            standard_name=None,
+            units=self.units if units == "1" else f"{self.units} ({units})-1",
+            levels=jnp.ndim(like) > 2,
+        )
+
+
+def build_sensitivity(
+    namelist: AbstractNamelist, experiment: Experiment, folder: Path
+) -> SensitivityProblem:
+    """All ranks call this together. Raises NamelistError, or DataError for a state that is not
+    there."""
+    from dassim.config.ocean.objectives import number, with_fields
+
+    section = required(namelist)
+    require_constant_parameters(experiment, ("sensitivity",))
+    model, step = experiment.model, experiment.time.step
+    wanted = number(section.objective, model)
+    parameters, paths = with_fields(experiment.parameters, section.by, model.grid)
+    state = first_guess_of(section, namelist, experiment)
+    inputs = RunInputs(parameters, state)
+    found = {_path(name, inputs, paths, index): name for index, name in enumerate(section.by)}
+    leaves = named_leaves(inputs)
+    shape = model.domain.shape
+    distributed = tuple(path for path in found if np.shape(leaves[path])[-2:] == shape)
+    replicated = tuple(path for path in found if path not in distributed)
+    length = section.adjoint.segment or _segment(section.window.length, step)
+    window = build_window(section.window, length, step)
+    schedule, rematerialisation = build_sweep(section.adjoint, window, state, model.domain)
+    segment = Segment(model, Goal(wanted.name, wanted.function), None, rematerialisation)
+    disk = FolderStore(folder / SWEEP, model.domain.comm.rank) if schedule.uses_disk else None
+    objective = objective_at_end(
+        segment, window.lengths, inputs, (distributed, replicated), schedule, disk
+    )
+    return SensitivityProblem(
+        objective, window, build_clock(experiment), wanted.name, wanted.units, found
+    )
+
+
+def required(namelist: AbstractNamelist) -> schema.Sensitivity:
+    if namelist.sensitivity is None:
+        message = mismatch("no such section", "a number and what it depends on", "add it")
+        raise NamelistError([Problem(("sensitivity",), message)])
+    return namelist.sensitivity
+
+
+def _segment(length: float, step: float) -> float:
+    """A day where it divides the window, else the whole of it."""
+    days = length / DAY
+    return DAY if days > 1 and days == round(days) and (DAY / step).is_integer() else length
+
+
+def _path(name: str, inputs: RunInputs, paths: Mapping[str, str], index: int) -> str:
+    leaves = [
+        path
+        for path, leaf in named_leaves(inputs).items()
+        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
+    ]
+    for path in (paths.get(name), f"state.{name}", f"parameters.{name}"):
+        if path in leaves:
+            return path
+    known = [
+        *paths,
+        *(path.partition(".")[2] for path in leaves if ".previous." not in path),
+    ]
+    message = mismatch(f"'{name}'", one_of(known), suggest(name, known))
+    raise NamelistError([Problem(("sensitivity", "by", index), message)])
+
+
+def difference_steps(problem: SensitivityProblem) -> dict[str, float]:
+    """A part of the spread of each leaf; of one that does not vary, of its size, or of 1."""
+    leaves = named_leaves(problem.objective.transform.background)
+    domain = problem.objective.run.domain
+    steps = {}
+    for path in problem.names:
+        values = np.asarray(leaves[path], float)
+        whole = domain.gather(values) if values.shape[-2:] == domain.shape else values
+        steps[path] = STEP * (float(np.std(whole)) or float(np.max(np.abs(whole))) or 1.0)
+    return steps
+
+
+def zero(problem: SensitivityProblem) -> Control:
+    return problem.objective.transform.zero()
+
+
+def output_of(problem: SensitivityProblem, gradient: Control) -> dict[str, Any]:
+    """The distributed derivatives with a value at every level; the topmost face has none."""
+    nz = max(
+        (np.shape(leaf)[0] for leaf in gradient.distributed.values() if np.ndim(leaf) > 2),
+        default=1,
+    )
+
+    def padded(leaf: Any) -> Any:
+        if np.ndim(leaf) < 3 or leaf.shape[0] == nz:
+            return leaf
+        top = jnp.full((nz - leaf.shape[0], *leaf.shape[1:]), jnp.nan, leaf.dtype)
+        return jnp.concatenate([top, leaf])
+
+    return {path: padded(leaf) for path, leaf in gradient.distributed.items()}
