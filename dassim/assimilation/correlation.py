@@ -111,15 +111,24 @@ def correlation(
         variance = _horizontal_variance(
             replace(diffusion, tolerance=as_good), wet, spacing, normalisation.seed
         )
-        parts["horizontal"] = Normalised(diffusion, _factor(variance, wet))
+        parts["horizontal"] = Normalised(diffusion, _factor(grid.domain, variance, wet))
     if vertical is not None and levels and grid.levels.count > 1:
         column = VerticalDiffusion.on(grid, wet, diffusion_length(vertical, order, 1), order)
-        parts["vertical"] = Normalised(column, _factor(_vertical_variance(column, wet), wet))
+        parts["vertical"] = Normalised(
+            column, _factor(grid.domain, _vertical_variance(column, wet), wet)
+        )
     return Correlation(wet, **parts)
 
 
-def _factor(variance: jax.Array, wet: jax.Array) -> jax.Array:
-    return jnp.where(wet, 1.0 / jnp.sqrt(jnp.where(wet, variance, 1.0)), 0.0)
+def _factor(domain: Domain, variance: jax.Array, wet: jax.Array) -> jax.Array:
+    """``N``, the same decision on all ranks."""
+    known = jnp.where(wet, variance, 1.0)
+    if not float(domain.min(jnp.min(known))) > 0:
+        raise ValueError(
+            f"found a variance of {float(jnp.min(known)):.1e}; expected positive ones: impulses "
+            f"are too near to each other; use a larger separation, or the exact normalisation"
+        )
+    return jnp.where(wet, 1.0 / jnp.sqrt(known), 0.0)
 
 
 # -- variances ------------------------------------------------------------------------------------

@@ -134,6 +134,12 @@ def test_impulses_far_apart_give_the_variance_to_a_hundredth():
         assert 1e-6 < np.abs(ratio - 1).max() < 1e-2
 
 
+def test_impulses_too_near_to_each_other_are_refused():
+    with pytest.raises(ValueError, match="use a larger separation"):
+        correlation(plain((9, 12)), "c", levels=False, horizontal=20e3,
+                    normalisation=Normalisation(1.0))  # fmt: skip
+
+
 def test_diffusion_conserves_what_it_smooths_and_is_symmetric(basin):
     found = HorizontalDiffusion.on(basin, "u", basin.owned_mask("u"), 20e3, 4)
     x, y = (jnp.asarray(np.random.default_rng(i).normal(size=basin.shape)) for i in (0, 1))
