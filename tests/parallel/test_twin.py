@@ -1,0 +1,117 @@
+"""A whole twin experiment from files on several ranks: the numbers of one rank."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from dassim.cli import twin
+from dassim.config import Namelist, load
+from dassim.config.experiment import Experiment
+from dassim.parallel import SerialCommunicator, world
+from dassim.simulation.signals import StopRequest
+from dassim.simulation.timing import Stopwatch
+from tests.models.plate import Plate
+
+OCEAN = Path(__file__).parents[1] / "unit" / "config" / "data" / "ocean.yaml"
+
+NAMELIST = f"""
+base: {OCEAN}
+name: plate
+time: {{duration: 60 min, step: 1 min}}
+assimilation:
+  window: {{start: 10 min, length: 20 min}}
+  data:
+    - {{every: 5 min, errors: {{T: 0.1 K}}, columns: 20, noise: true}}
+    - {{every: 10 min, errors: {{T: 0.2 K}}, levels: [1], stride: 2}}
+  control: {{state: {{T: 1 K}}, parameters: {{growth: 1e-3}}, model_error: {{T: 0.1 K}}}}
+  background: {{type: uncorrelated}}
+  minimiser: {{iterations: 8}}
+twin:
+  first_guess: {{type: waves, wavenumbers: 2, size: {{T: 1 K}}}}
+  forecast: 10 min
+"""
+
+
+@pytest.fixture
+def folder():
+    """One folder for all ranks."""
+    comm = world()
+    path = Path(comm.bcast(tempfile.mkdtemp() if comm.is_root else None))
+    yield path
+    comm.barrier()
+    if comm.is_root:
+        shutil.rmtree(path)
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    """What the namelist describes is the plate."""
+
+    def build(namelist, comm=None):
+        model = Plate.create(comm=comm)
+        return Experiment(namelist.name, model, model.parameters(), model.state(), namelist.time)
+
+    monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
+
+
+def rows(folder, comm, *, resume=False, request=None):
+    """The table of a twin in ``folder`` on the ranks of ``comm``, on each of them."""
+    if comm.is_root:
+        folder.mkdir(exist_ok=True)
+        (folder.parent / "plate.yaml").write_text(NAMELIST)
+    comm.barrier()
+    loaded = load(folder.parent / "plate.yaml", Namelist)
+    request = request or StopRequest()
+    code = twin.run(loaded, folder, comm, Stopwatch(), request, resume=resume)
+    with (folder / "iterations.csv").open(newline="") as file:
+        return code, list(csv.DictReader(file))
+
+
+def test_cost_gradient_and_iterations_are_those_of_one_rank(folder):
+    comm = world()
+    code, together = rows(folder / "together", comm)
+    assert code == 0
+    alone = rows(folder / "alone", SerialCommunicator()) if comm.is_root else None
+    code, expected = comm.bcast(alone)
+    assert code == 0
+    for name in ("Jb", "Jo.T", "Jo.T.2", "J", "|g|", "rmse T"):
+        first = [float(table[0][name]) for table in (together, expected)]
+        assert first[0] == pytest.approx(first[1], rel=1e-12)
+    for one, other in zip(together[:6], expected[:6], strict=True):
+        assert float(one["J"]) == pytest.approx(float(other["J"]), rel=1e-8)
+
+
+def test_one_rank_that_is_asked_to_stop_stops_all_and_the_table_goes_on(folder):
+    comm = world()
+    _, expected = rows(folder / "whole", comm)
+    _begin(folder / "parts", comm)
+    codes, found = [], []
+    for _ in range(3):
+        request = StopRequest()
+        if comm.rank == comm.size - 1:
+            request.received.append("SIGTERM")
+        code, found = rows(folder / "parts", comm, resume=True, request=request)
+        codes.append(code)
+    assert codes == [75, 75, 75]
+    assert len(found) < len(expected)
+    code, found = rows(folder / "parts", comm, resume=True)
+    assert code == 0
+    assert _numbers(found) == _numbers(expected)
+
+
+def _begin(folder, comm):
+    """The nature run alone."""
+    whole = folder.with_name("whole")
+    if comm.is_root:
+        folder.mkdir()
+        shutil.copytree(whole / "nature", folder / "nature")
+    comm.barrier()
+
+
+def _numbers(table):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "memory (MB)")} for row in table]
