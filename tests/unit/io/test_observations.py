@@ -1,0 +1,272 @@
+"""Files of observations in each layout, and what is wrong with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gsw
+import netCDF4
+import numpy as np
+import pytest
+
+from dassim.io.observations import (
+    ObservationError,
+    joined,
+    read_argo,
+    read_ioda,
+    read_table,
+    write_table,
+)
+from dassim.io.observations.seawater import (
+    conservative_temperature,
+    depth_from_pressure,
+    potential_temperature,
+)
+from dassim.io.observations.table import COLUMNS
+from dassim.io.stream import Clock
+from tests.models.observed import table
+
+CLOCK = Clock("2000-01-01")
+DAY = 86400.0
+
+# -- dassim's own ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("geometry", ["cartesian", "spherical"])
+def test_a_table_reads_back_as_it_was_written(tmp_path, geometry):
+    some = table(geometry, value=[1.0, 2.0, np.nan], good=[True, False, True], time=[0.1, 1e6, 7.0])
+    other = table(geometry, "eta", error=np.nan, depth=0.0)
+    whole = joined([some, other])
+    write_table(tmp_path / "a.nc", whole, CLOCK, {"title": "a test"})
+    found = read_table(tmp_path / "a.nc", CLOCK)
+    assert (found.names, found.geometry) == (whole.names, geometry)
+    for name in set(COLUMNS) - {"row"}:
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name), err_msg=name)
+    assert found.row.tolist() == [0, 1, 2, 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.nc"]
+    with netCDF4.Dataset(tmp_path / "a.nc") as dataset:
+        assert dataset.featureType == "point" and dataset.title == "a test"
+        assert dataset["time"].units == "seconds since 2000-01-01 00:00:00"
+
+
+def write(path: Path, sizes: dict, variables: dict, group: str = "/") -> Path:
+    """``variables``: name: (dimensions, values, attributes)."""
+    with netCDF4.Dataset(path, "a" if path.exists() else "w") as dataset:
+        where = dataset if group == "/" else dataset.createGroup(group)
+        for name, size in sizes.items():
+            dataset.createDimension(name, size)
+        for name, (dims, values, attributes) in variables.items():
+            values = np.asarray(values)
+            variable = where.createVariable(name, values.dtype, dims, fill_value=attributes.pop(
+                "_FillValue", None))  # fmt: skip
+            variable.setncatts(attributes)
+            variable[...] = values
+    return path
+
+
+def own(path: Path, **changes) -> Path:
+    n = ("observation",)
+    columns = {
+        "time": (n, [0.5, 1.5], {"units": "days since 2000-01-02", "calendar": "standard"}),
+        "longitude": (n, [10.0, 20.0], {}),
+        "latitude": (n, [-5.0, 5.0], {}),
+        "variable": (n, np.array([7, 3], "i2"), {"flag_values": np.array([3, 7], "i2"),
+                                                 "flag_meanings": "S T"}),
+        "value": (n, [12.0, 35.0], {}),
+    }  # fmt: skip
+    kept = {name: column for name, column in {**columns, **changes}.items() if column}
+    return write(path, {"observation": 2, "other": 3}, kept)
+
+
+def test_a_table_needs_neither_depth_nor_error_nor_quality(tmp_path):
+    found = read_table(own(tmp_path / "a.nc"), CLOCK)
+    assert [found.names[kind] for kind in found.kind] == ["T", "S"]
+    np.testing.assert_allclose(found.time, [1.5 * DAY, 2.5 * DAY])
+    assert found.depth.tolist() == [0.0, 0.0] and found.good.all() and np.isnan(found.error).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"value": None}, "found no value in .*; there are time, longitude"),
+        ({"latitude": None}, "found no latitude in "),
+        (
+            {"time": (("observation",), [0.5, 1.5], {"units": "days since 2000-01-02",
+                                                     "calendar": "360_day"})},
+            r"calendar 360_day \(the run's is standard\)",
+        ),
+        ({"time": (("observation",), [0.5, 1.5], {"units": "days"})}, "in units 'days' and cal"),
+        (
+            {"variable": (("observation",), np.array([1, 2], "i2"), {})},
+            "found 0 flag_values and 0 flag_meanings",
+        ),
+        (
+            {"variable": (("observation",), np.array([7, 4], "i2"),
+                          {"flag_values": np.array([3, 7], "i2"), "flag_meanings": "S T"})},
+            "found variable = 4, expected one of its flag_values",
+        ),
+        ({"value": (("other",), [1.0, 2.0, 3.0], {})}, "found columns of shapes"),
+        (
+            {"value": (("observation",), np.array(["a", "b"], "S1"), {})},
+            "found value of type .*; expected numbers",
+        ),
+    ],
+)  # fmt: skip
+def test_tables_that_cannot_be_read(tmp_path, changes, problem):
+    with pytest.raises(ObservationError, match=problem):
+        read_table(own(tmp_path / "a.nc", **changes), CLOCK)
+
+
+def test_a_file_that_is_none(tmp_path):
+    (tmp_path / "a.nc").write_text("no netCDF")
+    with pytest.raises(ObservationError, match=r"a\.nc, which does not open"):
+        read_table(tmp_path / "a.nc", CLOCK)
+
+
+# -- Argo -----------------------------------------------------------------------------------------
+
+
+def argo(path: Path, *, mode: str = "RD", delayed: bool = True, salinity: bool = True) -> Path:
+    profiles, levels = ("N_PROF",), ("N_PROF", "N_LEVELS")
+    fill = {"_FillValue": 99999.0}
+
+    def flags(text: str) -> np.ndarray:
+        return np.array([list(row) for row in text.split()], "S1")
+
+    variables = {
+        "JULD": (profiles, [18262.0, 18263.5], {"units": "days since 1950-01-01 00:00:00 UTC"}),
+        "JULD_QC": (profiles, np.array(list("11"), "S1"), {}),
+        "LATITUDE": (profiles, [30.0, -40.0], {}),
+        "LONGITUDE": (profiles, [-20.0, 150.0], {}),
+        "POSITION_QC": (profiles, np.array(list("12"), "S1"), {}),
+        "DATA_MODE": (profiles, np.array(list(mode), "S1"), {}),
+    }
+    values = {
+        "PRES": [[5.0, 1000.0, 99999.0], [10.0, 2000.0, 2500.0]],
+        "TEMP": [[20.0, 8.0, 99999.0], [15.0, 4.0, 3.0]],
+    } | ({"PSAL": [[36.0, 35.0, 99999.0], [34.0, 34.7, 34.8]]} if salinity else {})
+    qc = {"PRES": "119 111", "TEMP": "149 111", "PSAL": "119 114"}
+    for name, numbers in values.items():
+        flag = flags(qc[name])
+        variables[name] = (levels, np.array(numbers), dict(fill))
+        variables[f"{name}_QC"] = (levels, flag, {})
+        if delayed:
+            variables[f"{name}_ADJUSTED"] = (levels, np.array(numbers) + 0.5 * (name == "TEMP"),
+                                             dict(fill))  # fmt: skip
+            variables[f"{name}_ADJUSTED_QC"] = (levels, flag, {})
+            error = np.full((2, 3), 0.002)
+            variables[f"{name}_ADJUSTED_ERROR"] = (levels, error, dict(fill))
+    return write(path, {"N_PROF": 2, "N_LEVELS": 3}, variables)
+
+
+def test_floats_give_potential_temperature_and_salinity_at_depths(tmp_path):
+    found = read_argo(argo(tmp_path / "a.nc"), CLOCK)
+    T, S = found.of("T"), found.of("S")
+    assert len(T) == len(S) == 5  # what was never measured is no observation
+    np.testing.assert_allclose(T.time, DAY * np.array([0.0, 0.0, 1.5, 1.5, 1.5]))
+    np.testing.assert_allclose(T.x, [-20.0, -20.0, 150.0, 150.0, 150.0])
+    np.testing.assert_allclose(S.depth[[1, 3]], [-gsw.z_from_p(1000, 30), -gsw.z_from_p(2000, -40)],
+                               rtol=1e-4)  # fmt: skip
+    assert T.good.tolist() == [True, False, True, True, True]
+    assert S.good.tolist() == [True, True, True, True, False]
+    theta = gsw.pt0_from_t(gsw.SA_from_SP(34.7, 2000, 150, -40), 4.5, 2000)
+    np.testing.assert_allclose(T.value[3], theta, atol=2e-3)  # delayed mode: adjusted by 0.5
+    np.testing.assert_allclose(T.value[0], 20.0, atol=2e-3)  # real time: as measured
+    assert np.isnan(T.error[:2]).all() and (T.error[2:] == 0.002).all()
+
+
+def test_floats_for_a_teos10_ocean(tmp_path):
+    found = read_argo(argo(tmp_path / "a.nc"), CLOCK, teos10=True)
+    absolute = gsw.SR_from_SP(34.7)
+    np.testing.assert_allclose(found.of("S").value[3], absolute, rtol=1e-12)
+    expected = gsw.CT_from_t(absolute, 4.5, 2000)
+    np.testing.assert_allclose(found.of("T").value[3], expected, atol=2e-3)
+
+
+def test_floats_without_salinity_and_adjusted_values(tmp_path):
+    found = read_argo(argo(tmp_path / "a.nc", delayed=False, salinity=False), CLOCK)
+    assert found.names == ("T",) and np.isnan(found.error).all()
+    np.testing.assert_allclose(found.value[3], 3.85, atol=0.02)
+
+
+def test_other_flags_may_be_accepted(tmp_path):
+    path = argo(tmp_path / "a.nc")
+    assert read_argo(path, CLOCK, accept=("1", "2", "4")).of("T").good.all()
+    assert not read_argo(path, CLOCK, accept=("1",)).good[2:5].any()  # its position is a 2
+
+
+def test_a_float_needs_its_pressure(tmp_path):
+    with pytest.raises(ObservationError, match=r"found no PRES in .*a\.nc"):
+        path = write(tmp_path / "a.nc", {"N_PROF": 1}, {
+            name: (("N_PROF",), [0.0], {"units": "days since 1950-01-01"})
+            for name in ("JULD", "LATITUDE", "LONGITUDE")
+        })  # fmt: skip
+        read_argo(path, CLOCK)
+
+
+# -- IODA -----------------------------------------------------------------------------------------
+
+
+def ioda(path: Path, **values) -> Path:
+    n = ("Location",)
+    write(path, {"Location": 2}, {
+        "dateTime": (n, np.array([946684800, 946771200], "i8"),
+                     {"units": "seconds since 1970-01-01T00:00:00Z"}),
+        "latitude": (n, [1.0, 2.0], {}),
+        "longitude": (n, [3.0, 4.0], {}),
+        "depthBelowWaterSurface": (n, [0.0, 50.0], {}),
+    }, "MetaData")  # fmt: skip
+    values = values or {
+        "waterTemperature": ([283.15, 284.15], "K"),
+        "salinity": ([35.0, 34.0], "1"),
+    }
+    for group, factor in (("ObsValue", None), ("ObsError", 0.1)):
+        write(path, {}, {
+            name: (n, np.array(numbers if factor is None else [factor] * 2), {"units": units})
+            for name, (numbers, units) in values.items()
+        }, group)  # fmt: skip
+    return write(path, {}, {name: (n, np.array([0, 3], "i4"), {}) for name in values}, "PreQC")
+
+
+def test_ioda_files(tmp_path):
+    found = read_ioda(ioda(tmp_path / "a.nc"), CLOCK)
+    T = found.of("T")
+    np.testing.assert_allclose(T.value, [10.0, 11.0])
+    np.testing.assert_allclose(found.of("S").value, [35.0, 34.0])
+    np.testing.assert_allclose(T.time, [0.0, DAY])
+    np.testing.assert_allclose(T.depth, [0.0, 50.0])
+    assert (T.error == 0.1).all() and T.good.tolist() == [True, False]
+    assert (T.x.tolist(), T.y.tolist()) == ([3.0, 4.0], [1.0, 2.0])
+    assert read_ioda(tmp_path / "a.nc", CLOCK, accept=(0, 3)).good.all()
+
+
+def test_ioda_files_of_other_names(tmp_path):
+    path = ioda(tmp_path / "a.nc", height=([0.1, 0.2], "m"))
+    with pytest.raises(ObservationError, match="found height in ObsValue; expected one of waterTe"):
+        read_ioda(path, CLOCK)
+    assert read_ioda(path, CLOCK, names={"height": "eta"}).of("eta").value.tolist() == [0.1, 0.2]
+
+
+def test_a_file_without_groups_is_not_of_ioda(tmp_path):
+    with pytest.raises(ObservationError, match="found no group MetaData"):
+        read_ioda(own(tmp_path / "a.nc"), CLOCK)
+
+
+# -- seawater -------------------------------------------------------------------------------------
+
+PRESSURE = np.array([0.0, 10.0, 500.0, 2000.0, 6000.0])
+
+
+@pytest.mark.parametrize("latitude", [-60.0, 0.0, 30.0, 75.0])
+def test_depths_are_those_of_teos10(latitude):
+    found = depth_from_pressure(PRESSURE, np.array(latitude))
+    np.testing.assert_allclose(found, -gsw.z_from_p(PRESSURE, latitude), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("t", "s"), [(-1.0, 34.0), (2.0, 34.7), (10.0, 35.0), (25.0, 36.5)])
+def test_temperatures_are_those_of_teos10(t, s):
+    theta = potential_temperature(np.array(t), np.array(s), PRESSURE)
+    np.testing.assert_allclose(theta, gsw.pt0_from_t(gsw.SR_from_SP(s), t, PRESSURE), atol=3e-3)
+    np.testing.assert_allclose(
+        conservative_temperature(np.array(t), np.array(s)), gsw.CT_from_pt(s, t), atol=1e-12
+    )
