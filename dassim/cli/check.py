@@ -11,7 +11,7 @@ from dassim.cli.options import NamelistPath, Overrides
 
 if TYPE_CHECKING:
     from dassim.config import Loaded, Namelist
-    from dassim.config.estimate import Estimate
+    from dassim.config.estimate import Estimate, Files
 
 
 def command(
@@ -24,9 +24,9 @@ def command(
 ) -> None:
     """Validate a namelist and the files that it names, and print it with SI values and defaults.
 
-    Its decomposition and the estimated memory and file sizes follow as comments, and what is
-    doubtful about its start: the model is built, on the ranks of this command. With --ranks for
-    another number of them nothing is built.
+    Its decomposition, the estimated memory, and number and size of all that the run writes follow
+    as comments, and what is doubtful about its start: the model is built, on the ranks of this
+    command. With --ranks for another number of them nothing is built.
     """
     import jax
 
@@ -59,7 +59,8 @@ def command(
 
 def report(namelist: Namelist, ranks: int) -> Iterator[str]:
     """Lines on how ``namelist`` would run on ``ranks`` ranks."""
-    from dassim.config.estimate import estimates
+    from dassim.config.estimate import estimates, files, footprint
+    from dassim.config.outputs import require_outputs
     from dassim.config.plan import plan
 
     planned = plan(namelist, ranks)
@@ -68,13 +69,22 @@ def report(namelist: Namelist, ranks: int) -> Iterator[str]:
     if namelist.time:
         yield f"{namelist.time.steps} steps"
     yield str(planned)
-    yield from _table(estimates(namelist, planned.decomposition, levels))
+    yield from _memory(estimates(namelist, planned.decomposition, levels))
+    require_outputs(namelist, footprint(namelist).outputs, levels)
+    yield from _files(files(namelist, (levels, *planned.decomposition.shape)))
 
 
-def _table(rows: Iterable[Estimate]) -> Iterator[str]:
+def _memory(rows: Iterable[Estimate]) -> Iterator[str]:
     yield f"{'':<22}{'largest rank':>14}{'all ranks':>14}"
     for row in rows:
         yield f"{row.what:<22}{_bytes(row.largest_rank):>14}{_bytes(row.all_ranks):>14}"
+
+
+def _files(rows: list[Files]) -> Iterator[str]:
+    if rows:
+        yield f"{'files: all ranks':<22}{'number':>14}{'each':>14}{'in all':>14}"
+    for row in rows:
+        yield f"{row.what:<22}{row.count:>14}{_bytes(row.each):>14}{_bytes(row.all):>14}"
 
 
 def _bytes(number: float) -> str:

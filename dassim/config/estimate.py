@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any, NamedTuple
 
@@ -10,10 +11,19 @@ from dassim.config.schema import GridNamelist, OceanNamelist
 from dassim.config.schema.bathymetry import FlatBottom
 from dassim.config.schema.grid import GridFromFile
 from dassim.config.schema.namelist import AbstractBasinNamelist
+from dassim.config.schema.output import OutputStream
+from dassim.config.schema.simulation import schedule
+from dassim.config.simulation import build_plan
+from dassim.grid.variables import Variable
 from dassim.parallel import Decomposition
+from dassim.simulation.events import due_until
+from dassim.simulation.plan import Plan
 
 HALO = 6
 """Width of the grid's halos."""
+
+BYTES = {"float64": 8, "float32": 4}
+"""Of a number."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +41,11 @@ class Fields:
 
 @dataclass(frozen=True)
 class Footprint:
-    """The fields of a model: its state, what a step holds beside it, a record of its output."""
+    """The fields of a model: its state, what a step holds beside it, what it can write."""
 
     state: Fields = Fields()
     step: Fields = Fields()
-    record: Fields = Fields()
+    outputs: Mapping[str, Variable] = field(default_factory=dict)
 
 
 class Estimate(NamedTuple):
@@ -44,6 +54,18 @@ class Estimate(NamedTuple):
     what: str
     largest_rank: int
     all_ranks: int
+
+
+class Files(NamedTuple):
+    """States or records of one kind that a run leaves: how many, and bytes of one on all ranks."""
+
+    what: str
+    count: int
+    each: int
+
+    @property
+    def all(self) -> int:
+        return self.count * self.each
 
 
 @singledispatch
@@ -60,17 +82,21 @@ def _(namelist: GridNamelist) -> Footprint:
 @footprint.register
 def _(namelist: OceanNamelist) -> Footprint:
     """Beside the state, a compiled step holds about 50 fields, as XLA reports."""
+    from dassim.ocean.eos import LinearEOS
+    from dassim.ocean.output import output_variables
+
     fields = Fields(volume=4 + len(namelist.initial.tracers), surface=1)
     times = 2 if namelist.physics.stepper.type == "adams_bashforth_2" else 1
     state = Fields(volume=times * fields.volume, surface=times * fields.surface)
-    return Footprint(state=state, step=Fields(volume=50), record=fields)
+    outputs = output_variables(LinearEOS(), namelist.initial.tracers)
+    return Footprint(state, Fields(volume=50), outputs)
 
 
 def estimates(
     namelist: AbstractBasinNamelist, decomposition: Decomposition, nz: int
 ) -> list[Estimate]:
-    """Memory and files of a run of ``namelist`` with ``nz`` levels on ``decomposition``."""
-    itemsize = 8 if namelist.precision == "float64" else 4
+    """Memory of a run of ``namelist`` with ``nz`` levels on ``decomposition``."""
+    itemsize = BYTES[namelist.precision]
     fields = footprint(namelist)
     shapes = [decomposition.block(rank).shape for rank in range(decomposition.size)]
 
@@ -85,9 +111,41 @@ def estimates(
         Estimate("memory: grid", max(grid), sum(grid)),
         total("memory: state", fields.state),
         total("memory: step", fields.step),
-        total("file: restart", fields.state),
-        total("file: output record", fields.record),
     ]
+
+
+def files(namelist: AbstractBasinNamelist, shape: tuple[int, int, int]) -> list[Files]:
+    """What a run of ``namelist`` on the grid ``shape = (nz, ny, nx)`` leaves on disk. A restart
+    holds the sums that means need beside the state."""
+    time, model = namelist.time, footprint(namelist)
+    if time is None:
+        return []
+    plan, itemsize = build_plan(namelist, time), BYTES[namelist.precision]
+
+    def record(stream: OutputStream, levels: int, itemsize: int) -> int:
+        volume = sum(model.outputs[name].levels for name in stream.variables)
+        fields = Fields(volume, len(stream.variables) - volume)
+        return fields.size((levels, *shape[1:]), itemsize)
+
+    state = model.state.size(shape, itemsize)
+    sums = [record(one, shape[0], itemsize) for one in namelist.output if one.kind == "mean"]
+    streams = [
+        Files(
+            f"fields/{one.name}",
+            schedule(one.every, time).count(time.steps),
+            record(one, len(one.levels or range(shape[0])), BYTES[one.precision]),
+        )
+        for one in namelist.output
+    ]
+    restarts = Files("restarts kept", len(_kept(plan, time.steps)), state + sum(sums))
+    snapshots = Files("snapshots", plan.snapshots.count(time.steps), state)
+    return [restarts, *([snapshots] if snapshots.count else []), *streams]
+
+
+def _kept(plan: Plan, end: int) -> set[int]:
+    """The steps whose restarts are there at the end of a run."""
+    written = sorted({*due_until(plan.restarts, end), end})
+    return {*written[-plan.keep_last :], *filter(plan.milestones.due, written)}
 
 
 def grid_size(namelist: AbstractBasinNamelist, shape: tuple[int, int, int]) -> int:
@@ -97,7 +155,7 @@ def grid_size(namelist: AbstractBasinNamelist, shape: tuple[int, int, int]) -> i
     over topography, and six metrics where they are not functions of x or y alone.
     """
     nz, ny, nx = shape
-    itemsize = 8 if namelist.precision == "float64" else 4
+    itemsize = BYTES[namelist.precision]
     mask = 1 if isinstance(namelist.bathymetry, FlatBottom) else nz
     metrics = 6 * itemsize if isinstance(namelist.grid, GridFromFile) else 0
     return 4 * (itemsize + 4 + mask + metrics) * (ny + 2 * HALO) * (nx + 2 * HALO)

@@ -37,7 +37,6 @@ def _stream(section: OutputStream) -> Stream:
     return Stream(
         section.name,
         section.variables,
-        section.every,
         section.kind,
         section.levels,
         section.precision,
@@ -58,7 +57,8 @@ def open_writers(
     model = experiment.model
     variables = output_variables(model, experiment.parameters, experiment.state)
     geometry = Geometry.of(model)
-    require_outputs(namelist, variables, geometry)
+    depth = geometry.coordinates.get("depth")
+    require_outputs(namelist, variables, None if depth is None else len(depth.values))
     attributes = global_attributes(namelist, model.domain.comm)
     folder = Path(run) / FIELDS
     write_grid(folder, geometry, model.domain, attributes)
@@ -72,20 +72,19 @@ def open_writers(
 
 
 def require_outputs(
-    namelist: AbstractNamelist, variables: Mapping[str, Variable], geometry: Geometry
+    namelist: AbstractNamelist, variables: Mapping[str, Variable], levels: int | None
 ) -> None:
-    """Refuse streams of variables or levels that the model has not."""
-    depth = geometry.coordinates.get("depth")
-    count = None if depth is None else len(depth.values)
+    """Refuse streams of other ``variables`` than the model's, and of more ``levels`` than its."""
     problems = []
     for number, section in enumerate(namelist.output):
         for index, name in enumerate(section.variables):
             if name not in variables:
-                message = mismatch(f"'{name}'", one_of(variables), suggest(name, variables))
+                known = one_of(variables) or "no output of this model"
+                message = mismatch(f"'{name}'", known, suggest(name, variables))
                 problems.append(Problem(("output", number, "variables", index), message))
-        if section.levels and count is not None and section.levels[-1] >= count:
+        if section.levels and levels is not None and section.levels[-1] >= levels:
             message = mismatch(
-                f"level {section.levels[-1]}", f"levels 0 to {count - 1}", "correct the list"
+                f"level {section.levels[-1]}", f"levels 0 to {levels - 1}", "correct the list"
             )
             problems.append(Problem(("output", number, "levels"), message))
     if problems:

@@ -45,7 +45,7 @@ class Results:
         write_grid(self.folder / FIELDS, geometry, model.domain, attributes)
         writer = FieldWriter.open(
             self.folder / FIELDS,
-            Stream(stream, tuple(known), time.step, "snapshot", None, "float64", None, "run"),
+            Stream(stream, tuple(known), "snapshot", None, "float64", None, "run"),
             geometry,
             model.domain,
             attributes,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import yaml
 
 from dassim.config.errors import show
 from dassim.config.experiment import Experiment
+from dassim.config.intervals import Months
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.run import Time
-from dassim.config.schema.simulation import Snapshots
+from dassim.config.schema.simulation import Snapshots, schedule
 from dassim.config.text import as_yaml
 from dassim.provenance import versions
-from dassim.simulation.clock import Clock
 from dassim.simulation.events import NEVER, At, Every, Schedule
 from dassim.simulation.plan import Case, Outlet, Plan
 
@@ -33,30 +35,39 @@ WITHOUT_EFFECT = (
 """Sections that may change between two sessions of one run: its states do not depend on them."""
 
 
+LINES = 120
+"""Of a log, at most, unless the namelist says when."""
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+ROUND = (
+    *(number * second for second in (1.0, MINUTE) for number in (1, 2, 5, 10, 15, 30)),
+    *(number * HOUR for number in (1, 3, 6, 12)),
+    *(number * DAY for number in (1, 2, 5, 10)),
+    *(Months(number) for number in (1, 3, 6)),
+    *(Months(12 * decade * number) for decade in (1, 10, 100) for number in (1, 2, 5)),
+)
+"""Times that people think in, the shortest first."""
+
+
 def build_case(experiment: Experiment) -> Case:
     time = experiment.time
-    clock = Clock(time.start, time.calendar, time.step)
     return Case(
         experiment.model,
         experiment.parameters,
         experiment.state,
         time.steps,
-        clock,
+        time.clock,
         experiment.refresh,
     )
 
 
 def build_plan(namelist: AbstractNamelist, time: Time) -> Plan:
     restarts, run = namelist.restarts, namelist.run
-
-    def steps(seconds: float) -> int:
-        return round(seconds / time.step)
-
     return Plan(
-        log=Every(steps(run.log)) if run.log else Every(max(1, time.steps // 100)),
-        restarts=Every(steps(restarts.every)) if restarts.every else NEVER,
+        log=schedule(run.log, time) if run.log else default_log(time),
+        restarts=schedule(restarts.every, time) if restarts.every else NEVER,
         keep_last=restarts.keep_last,
-        keep_every=steps(restarts.keep_every) if restarts.keep_every else None,
+        milestones=schedule(restarts.keep_every, time) if restarts.keep_every else NEVER,
         snapshots=_snapshots(namelist.snapshots, time),
         wall_clock=run.wall_clock,
         limits={name: None if at == "none" else at for name, at in run.limits.items()},
@@ -72,7 +83,7 @@ def build_outlets(
             stream.name,
             stream.kind,
             stream.variables,
-            Every(round(stream.every / time.step)),
+            schedule(stream.every, time),
             writers[stream.name],
         )
         for stream in namelist.output
@@ -121,13 +132,25 @@ def difference(
     return "; ".join(shown) + more
 
 
+def default_log(time: Time) -> Schedule:
+    """The shortest round time that makes no more than :data:`LINES` lines; where no round time is
+    a whole number of steps, the fewest steps that do."""
+    for every in ROUND:
+        with suppress(ValueError):
+            found = schedule(every, time)
+            if LINES // 10 <= found.count(time.steps) <= LINES:
+                return found
+    return Every(-(-time.steps // LINES))
+
+
 def _snapshots(section: Snapshots, time: Time) -> Schedule:
     if section.times:
         return At(tuple(round(seconds / time.step) for seconds in section.times))
     if section.every is None:
         return NEVER
+    first = math.ceil(section.first / time.step * (1 - 1e-12))
     last = None if section.last is None else int(section.last / time.step * (1 + 1e-12))
-    return Every(round(section.every / time.step), int(section.first / time.step), last)
+    return schedule(section.every, time, first, last)
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ is whole. Any number of ranks in any layout reads what any other has written.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -122,8 +122,8 @@ class StateArchive:
             ) from error
         return Written(self.folder / moment.label, sum(piece.seal.bytes for piece in pieces))
 
-    def prune(self, keep_last: int, keep_every: int | None = None) -> None:
-        """Remove all states but the newest ``keep_last`` and those of every ``keep_every`` steps.
+    def prune(self, keep_last: int, is_kept: Callable[[int], bool] = lambda step: False) -> None:
+        """Remove all states but the newest ``keep_last`` and those of steps that are kept for good.
 
         What cannot be read stays.
         """
@@ -136,7 +136,7 @@ class StateArchive:
                 with suppress(DamageError):
                     readable.append((Manifest.read(self.folder / name).step, name))
             for step, name in readable[:-keep_last]:
-                if not keep_every or step % keep_every:
+                if not is_kept(step):
                     remove_folder(self.folder / name)
 
         try:

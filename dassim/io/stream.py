@@ -18,14 +18,12 @@ DATE_FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
 class Stream:
     """Fields that go to the same files at the same times; see the ``output`` section.
 
-    ``every`` (s) is the time between records, ``levels`` the indices to write (``None``: all),
-    ``writers`` how many ranks write for all (``None``: each rank its own block), ``file_per`` the
-    period whose records share a file.
+    ``levels`` are the indices to write (``None``: all), ``writers`` how many ranks write for all
+    (``None``: each rank its own block), ``file_per`` the period whose records share a file.
     """
 
     name: str
     variables: tuple[str, ...]
-    every: float
     kind: Kind = "mean"
     levels: tuple[int, ...] | None = None
     precision: Literal["float32", "float64"] = "float32"

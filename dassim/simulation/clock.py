@@ -33,6 +33,22 @@ class Clock:
     def date(self, step: int) -> cftime.datetime:
         return self._origin + timedelta(microseconds=round(self.seconds(step) * 1e6))
 
+    def month(self, number: int) -> cftime.datetime:
+        """When the ``number``-th month after that of the start begins."""
+        years, month = divmod(self._origin.month - 1 + number, 12)
+        return cftime.datetime(self._origin.year + years, month + 1, 1, calendar=self.calendar)
+
+    def position(self, date: cftime.datetime) -> float:
+        """How many steps lie between the start and a date, to the millionth."""
+        return round((date - self._origin).total_seconds() / self.time_step, 6)
+
+    def step(self, date: cftime.datetime) -> int:
+        """The step that begins at a date. Raises ValueError for a date between two steps."""
+        position = self.position(date)
+        if not position.is_integer():
+            raise ValueError(f"{date} lies between two steps")
+        return int(position)
+
     def text(self, step: int) -> str:
         """The date for people: ``2000-01-31 12:00:00``."""
         date = self.date(step)

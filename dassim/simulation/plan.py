@@ -71,14 +71,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens on the way. Restarts: the newest ``keep_last`` are kept, and those at every
-    ``keep_every`` steps. ``wall_clock`` (s): the run stops in time to write a restart.
-    ``patience`` (s): about how long ranks run without looking up."""
+    """What happens on the way. Restarts: the newest ``keep_last`` are kept, and ``milestones``.
+    ``wall_clock`` (s): the run stops in time to write a restart. ``patience`` (s): about how long
+    ranks run without looking up."""
 
     log: Schedule = NEVER
     restarts: Schedule = NEVER
     keep_last: int = 2
-    keep_every: int | None = None
+    milestones: Schedule = NEVER
     snapshots: Schedule = NEVER
     wall_clock: float | None = None
     limits: Mapping[str, float | None] = field(default_factory=dict)

@@ -276,7 +276,7 @@ class _Loop:
                 outlet.writer.flush()
         self.restart_seconds = self._save("restarts", position_leaves(at))
         self.restarted_at = at.step
-        self.archives["restarts"].prune(self.plan.keep_last, self.plan.keep_every)
+        self.archives["restarts"].prune(self.plan.keep_last, self.plan.milestones.due)
         self.reports.record(at.step, "running")
 
     def _save(self, kind: str, arrays: Mapping[str, Any]) -> float:

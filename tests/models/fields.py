@@ -76,7 +76,7 @@ def record(domain: Domain, number: int, names: tuple[str, ...] = NAMES) -> dict[
 
 
 def stream(name: str = "daily", **options: Any) -> Stream:
-    return Stream(name, **{"variables": NAMES, "every": DAY, "precision": "float64"} | options)
+    return Stream(name, **{"variables": NAMES, "precision": "float64"} | options)
 
 
 def writer(

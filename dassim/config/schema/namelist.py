@@ -19,7 +19,13 @@ from dassim.config.schema.grid import HorizontalGrid
 from dassim.config.schema.output import Output
 from dassim.config.schema.run import Decomposition, Precision, Time
 from dassim.config.schema.section import Section
-from dassim.config.schema.simulation import Execution, Restarts, Snapshots, require_whole_steps
+from dassim.config.schema.simulation import (
+    Execution,
+    Restarts,
+    Snapshots,
+    require_steps,
+    require_whole_steps,
+)
 from dassim.config.schema.vertical import Vertical
 
 Model = TypeVar("Model")
@@ -78,14 +84,8 @@ class AbstractNamelist(Section, Generic[Model]):
             if stream.name in names[:index]:
                 found = f"two streams named '{stream.name}'"
                 raise refuse("names of their own", "rename one", found=found, key="output")
-            step = self.time.step if self.time else stream.every
-            if abs(stream.every / step - max(1, round(stream.every / step))) > 1e-9:
-                raise refuse(
-                    f"a whole number of steps of {step:g} s",
-                    f"write for example {max(1, round(stream.every / step)) * step:g} s",
-                    found=f"{where}.every of {stream.every:g} s",
-                    key="output",
-                )
+            if self.time is not None:
+                require_steps(stream.every, self.time, f"{where}.every", "output")
         return self
 
 

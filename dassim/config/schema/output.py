@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from dassim.config.explain import refuse
+from dassim.config.intervals import Interval
 from dassim.config.schema.section import Count, Section
-from dassim.config.units import Duration
 
 RANGE = re.compile(r"(\d+)-(\d+)")
 
@@ -42,8 +42,8 @@ class OutputStream(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", examples=["daily"])]
     """Name of the stream and of its folder."""
-    every: Annotated[Duration, Field(examples=["1 d"])]
-    """Time between records, a whole number of steps."""
+    every: Annotated[Interval, Field(examples=["1 d"])]
+    """Time between records: a whole number of steps, or months or years of the calendar."""
     kind: Literal["mean", "snapshot"] = "mean"
     """mean: over the time since the record before; snapshot: at the end of it."""
     variables: Annotated[

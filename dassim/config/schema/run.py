@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dassim.config.explain import refuse
 from dassim.config.schema.section import Count, Section
 from dassim.config.units import Duration, Quantity
+from dassim.simulation.clock import Clock
 
 STEPS = re.compile(r"\s*(\d+)\s*steps?\s*")
 
@@ -51,6 +52,10 @@ class Time(Section):
     @property
     def steps(self) -> int:
         return round(self.duration / self.step)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.start, self.calendar, self.step)
 
     @model_validator(mode="before")
     @classmethod

@@ -38,7 +38,7 @@ def write(folder: Path, told: int) -> None:
     whole = Region((0, 0), SHAPE[1:])
     part = PartFile(
         folder / "part_00000.nc",
-        Stream("killed", NAMES, 1.0, precision="float64"),
+        Stream("killed", NAMES, precision="float64"),
         {name: Variable(name, "c", "1", name) for name in NAMES},
         Geometry({"c": ("level", "row", "column")}),
         Collector(SerialCommunicator(), (whole,), 0, 1),

@@ -25,7 +25,46 @@ def test_check_prints_the_whole_namelist_and_its_sizes(dassim, tmp_path):
     assert load(copy, Namelist).namelist == load(BOX, Namelist).namelist
     words = [line.split() for line in result.out.splitlines()]
     assert ["#", "memory:", "state", "13.1", "kB", "13.1", "kB"] in words
-    assert ["#", "file:", "restart", "13.1", "kB", "13.1", "kB"] in words
+    assert ["#", "restarts", "kept", "1", "13.1", "kB", "13.1", "kB"] in words
+
+
+def test_check_counts_what_a_run_writes(dassim):
+    streams = [
+        "{name: daily, every: 1 d, variables: [T, eta]}",
+        "{name: deep, every: 1 h, kind: snapshot, levels: [2, 3], precision: float64, "
+        "variables: [u, mld, dye]}",
+        "{name: rare, every: 1 year, kind: snapshot, variables: [T]}",
+    ]
+    options = [
+        "time.duration=2 d",
+        "initial.tracers={dye: 1}",
+        f"output=[{', '.join(streams)}]",
+        "restarts={every: 6 h, keep_last: 3, keep_every: 1 d}",
+        "snapshots={every: 12 h, first: 1 d}",
+    ]
+    out = dassim("check", BOX, *with_set(options)).out
+    rows = {line[2:24].strip(): line[24:].split() for line in out.splitlines() if line[:1] == "#"}
+    plane = 8 * 12
+    state, sums = (5 * 4 + 1) * plane * 8, (4 + 1) * plane * 8
+    kept = 4  # of 36 h, 42 h and 48 h, and that of 24 h
+    assert rows["restarts kept"] == [f"{kept}", *size(state + sums), *size(kept * (state + sums))]
+    assert rows["snapshots"] == ["3", *size(state), *size(3 * state)]
+    daily, deep = (4 + 1) * plane * 4, (2 + 1 + 2) * plane * 8
+    assert rows["fields/daily"] == ["2", *size(daily), *size(2 * daily)]
+    assert rows["fields/deep"] == ["48", *size(deep), *size(48 * deep)]
+    assert rows["fields/rare"] == ["0", *size(4 * plane * 4), "0", "B"]
+
+
+def size(number):
+    return [f"{number / 1000:.3g}", "kB"]
+
+
+def test_check_refuses_streams_of_what_there_is_not(dassim):
+    stream = "output=[{name: daily, every: 1 d, levels: [9], variables: [T, temp]}]"
+    result = dassim("check", BOX, "--set", stream, "--ranks", "2")
+    assert result.code == 2
+    assert "output[0].variables[1]: found 'temp'; expected one of u, v, T, S," in result.err
+    assert "output[0].levels: found level 9; expected levels 0 to 3; correct" in result.err
 
 
 def test_check_counts_tracers_and_the_history_of_a_multi_step_scheme(dassim):

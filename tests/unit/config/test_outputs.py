@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dassim.config import NamelistError
+from dassim.config.estimate import footprint
 from dassim.config.experiment import build_experiment
 from dassim.config.outputs import global_attributes, open_writers, streams
 from dassim.parallel import SerialCommunicator
-from dassim.simulation.outputs import output
+from dassim.simulation.outputs import output, output_variables
 from tests.unit.config.ocean import loaded, ocean, refusals
 
 SERIAL = SerialCommunicator()
@@ -38,7 +39,7 @@ def test_nothing_is_written_unless_asked_for(tmp_path, experiment):
 
 def test_streams_are_read_with_their_defaults():
     (one,) = streams(ocean(output_of(stream())))
-    assert (one.name, one.variables, one.every, one.kind) == ("daily", ("T", "eta"), 86400, "mean")
+    assert (one.name, one.variables, one.kind) == ("daily", ("T", "eta"), "mean")
     assert (one.levels, one.precision, one.writers, one.file_per) == (
         None,
         "float32",
@@ -106,6 +107,16 @@ def test_unknown_variables_and_levels_are_refused_at_their_keys(tmp_path, experi
     found = refusals(output_of(stream(variables="[T, temp]", levels="[0, 9]")), by=build)
     assert found[0] == "output[0].levels: found level 9; expected levels 0 to 3; correct the list"
     assert found[1].startswith("output[0].variables[1]: found 'temp'; expected one of u, v, T, S,")
+
+
+def test_the_outputs_of_a_namelist_are_those_of_its_model():
+    namelist = ocean("initial.tracers={dye: 1}")
+    one = build_experiment(namelist, SERIAL)
+    of_model = output_variables(one.model, one.parameters, one.state)
+    planned = footprint(namelist).outputs
+    assert {name: planned[name].levels for name in planned} == {
+        name: variable.levels for name, variable in of_model.items()
+    }
 
 
 def test_a_refusal_names_the_line(tmp_path, experiment):

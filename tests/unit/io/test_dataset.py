@@ -156,7 +156,7 @@ def test_records_of_two_runs_are_not_mixed(copy, grid):
 
 
 def test_merged_files_hold_one_variable_and_year(tmp_path, grid):
-    one = stream(variables=("T", "eta"), every=200 * DAY)
+    one = stream(variables=("T", "eta"))
     with writer(tmp_path / "fields", one, grid, clock=Clock("2000-07-01", "noleap")) as made:
         for k in range(3):
             made.put(*(200 * DAY * (k + i) for i in (0, 1)), _block(grid, k, one.variables))

@@ -278,7 +278,7 @@ def steps(archive):
 def test_the_newest_and_the_milestones_are_kept(archive):
     for step in range(1, 9):
         archive.write(moment(step), {"eta": np.zeros(SHAPE)})
-        archive.prune(keep_last=2, keep_every=3)
+        archive.prune(keep_last=2, is_kept=lambda step: step % 3 == 0)
     assert steps(archive) == [3, 6, 7, 8]
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dassim.simulation.events import NEVER, At, Every, next_event
+from dassim.simulation.clock import Clock
+from dassim.simulation.events import NEVER, At, Every, due_until, months, next_event
 
 steps = st.integers(1, 50)
 schedules = st.one_of(
@@ -17,6 +18,46 @@ schedules = st.one_of(
 def test_the_next_event_is_the_first_that_is_due(schedule, step):
     due = [later for later in range(step + 1, 400) if schedule.due(later)]
     assert schedule.next_after(step) == (due[0] if due else None)
+
+
+@given(schedules, st.integers(0, 300))
+def test_steps_are_counted(schedule, end):
+    due = [step for step in range(1, end + 1) if schedule.due(step)]
+    assert list(due_until(schedule, end)) == due
+    assert schedule.count(end) == len(due)
+
+
+@pytest.mark.parametrize(
+    "calendar", ["standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day"]
+)
+@pytest.mark.parametrize("start", ["1999-12-01", "2000-01-15", "1582-09-30T18:00:00"])
+@pytest.mark.parametrize("every", [1, 3, 12, 18])
+def test_months_begin_on_the_first_at_midnight(calendar, start, every):
+    clock = Clock(start, calendar, 6 * 3600.0)
+    end = 4 * 365 * 2
+    first = clock.date(0)
+    begun = [
+        step
+        for step in range(1, end + 1)
+        for date in [clock.date(step)]
+        if (date.day, date.hour) == (1, 0)
+        and (12 * (date.year - first.year) + date.month - first.month) % every == 0
+    ]
+    assert list(due_until(months(every, clock, end), end)) == begun
+    assert begun or every > 12
+
+
+def test_months_end_with_the_run():
+    clock = Clock("2000-01-01", "360_day", 86400.0)
+    assert months(1, clock, 60).steps == (30, 60)
+    assert months(1, clock, 59).steps == (30,)
+
+
+def test_months_that_begin_between_two_steps_are_refused():
+    clock = Clock("2000-01-01", "noleap", 7 * 3600.0)
+    with pytest.raises(ValueError, match="2000-02-01 00:00:00 lies between two steps"):
+        months(1, clock, 200)
+    assert months(1, clock, 106).steps == ()
 
 
 @given(steps, st.integers(0, 200))

@@ -11,8 +11,8 @@ import pytest
 from dassim.parallel import Domain
 from dassim.simulation.clock import Clock
 from dassim.simulation.errors import RunError, UnstableError
-from dassim.simulation.events import NEVER, At, Every
-from dassim.simulation.plan import Plan
+from dassim.simulation.events import NEVER, At, Every, months
+from dassim.simulation.plan import Outlet, Plan
 from dassim.simulation.snapshots import StateSeries
 from tests.models.lorenz import Lorenz96
 from tests.models.plate import Plate, PlateState
@@ -105,6 +105,19 @@ def test_python_numbers_in_the_state_become_arrays(tmp_path):
 # -- output ---------------------------------------------------------------------------------------
 
 
+def test_means_of_months_begin_and_end_with_them(tmp_path):
+    """Also over a stop in the middle of one."""
+    days = replace(case(), clock=Clock("1999-01-15", "noleap", 86400.0), steps=60)
+    schedule, means = months(1, days.clock, days.steps), MemoryWriter()
+    outlet = Outlet("monthly", "mean", ("T",), schedule, means)
+    for options in ({"stop_at": 30}, {"resume": True}):
+        run(tmp_path, days, Plan(patience=0.0), [outlet], **options)
+    bounds = [(start / 86400, end / 86400) for start, end, _ in means.records]
+    assert bounds == [(0, 17), (17, 45)]
+    february = [stepped(days, step)["T"] for step in range(18, 46)]
+    np.testing.assert_allclose(means.records[1][2]["T"], np.mean(february, axis=0), rtol=1e-14)
+
+
 def test_means_are_of_all_steps_since_the_record_before(undisturbed):
     _, _, records, _ = undisturbed
     assert [(start, end) for start, end, _ in records] == [
@@ -177,7 +190,7 @@ def test_a_killed_run_goes_on_from_the_last_restart(tmp_path, undisturbed):
 
 
 def test_the_newest_and_the_milestones_are_kept(tmp_path):
-    run(tmp_path, case(), Plan(restarts=Every(3), keep_last=2, keep_every=12))
+    run(tmp_path, case(), Plan(restarts=Every(3), keep_last=2, milestones=Every(12)))
     assert names(tmp_path / "restarts") == [
         f"2000-01-01T00-{minutes}-00" for minutes in (12, 24, 27, 30)
     ]
@@ -404,7 +417,7 @@ def test_the_record_has_the_figures_of_merit(undisturbed):
     years = merit["steps_per_second"] * 60.0 / (365 * 86400.0) * 86400.0
     assert merit["simulated_years_per_day"] == pytest.approx(years)
     assert sum(seconds.values()) == pytest.approx(2 * seconds["total"], rel=1e-6)
-    assert found["of_steps"] == {"halo": 0.0, "compute": seconds["steps"]}
+    assert (found["of_steps"]["halo"], found["of_steps"]["compute"]) == (0.0, seconds["steps"])
     assert found["files"]["restarts"]["count"] == 6
     written = sum(array.nbytes for _, _, arrays in means for array in arrays.values())
     assert found["files"]["fields/means"]["bytes"] == written
