@@ -6,8 +6,11 @@ repeat them, are sent again without the arithmetic between. Waiting for slower r
 
 from __future__ import annotations
 
+import os
+import socket
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -54,6 +57,21 @@ def seconds_for(found: list[Message], comm: AbstractCommunicator, repetitions: i
         jax.block_until_ready(send())
         times.append(max(comm.allgather(time.perf_counter() - begin)))
     return statistics.median(times[1:])
+
+
+def share_cores(comm: AbstractCommunicator) -> bool:
+    """Whether ranks outnumber the cores that some host lends them. A message then waits for the
+    turn of the rank it goes to, and its time says nothing. All ranks call this together."""
+    hosts = defaultdict(list)
+    for host, cores in comm.allgather((socket.gethostname(), _usable_cores())):
+        hosts[host].append(cores)
+    return any(len(set().union(*cores)) < len(cores) for cores in hosts.values())
+
+
+def _usable_cores() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
 
 
 def _sent(message: Message) -> Any:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.parallel.messages import messages, seconds_for
+from dassim.parallel.messages import messages, seconds_for, share_cores
 from dassim.simulation.model import Model
 from dassim.simulation.outputs import output
 
@@ -66,11 +66,14 @@ class Program(eqx.Module):
         """Compile now: by no step at all, which leaves ``carry`` as it is."""
         jax.block_until_ready(self(parameters, carry, 0))
 
-    def message_seconds(self, parameters: Any, state: Any) -> float:
-        """How long the messages of one step take by themselves. All ranks call this together."""
+    def message_seconds(self, parameters: Any, state: Any) -> float | None:
+        """How long the messages of one step take by themselves; ``None`` where that cannot be told,
+        because ranks share cores. All ranks call this together."""
         domain = self.model.domain
         if domain.comm.size == 1:
             return 0.0
+        if share_cores(domain.comm):
+            return None
         found = messages(lambda state: self.model.step(parameters, state), state)
         return seconds_for(found, domain.comm)
 

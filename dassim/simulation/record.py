@@ -14,6 +14,12 @@ STEPS = "steps"
 
 COMPILE = "compile"
 
+SENT_ALONE = (
+    "estimate: the messages of a step, sent by themselves before the run, times the steps; waiting "
+    "for slower ranks counts as compute"
+)
+UNKNOWN = "none: ranks outnumber cores, or the messages by themselves took longer than the steps"
+
 
 @dataclass
 class Written:
@@ -41,10 +47,10 @@ class Written:
 @dataclass
 class Tally:
     """The work of this session: steps taken, and what was written. ``halo`` (s): what the messages
-    of a step take by themselves."""
+    of a step take by themselves, if that is known."""
 
     steps: int = 0
-    halo: float = 0.0
+    halo: float | None = 0.0
     cells: int = 0
     ranks: int = 1
     files: dict[str, Written] = field(default_factory=dict)
@@ -58,17 +64,13 @@ def figures(
 ) -> dict[str, Any]:
     """Figures of merit, the time split (s), and the files of this session, with ``fields``.
 
-    Speeds are of the whole time loop, with its output, without start and compilation. Of the time
-    of steps, ``halo`` is what their messages take when nothing else is done; waiting for slower
-    ranks counts as ``compute``.
+    Speeds are of the whole time loop, with its output, without start and compilation.
     """
     seconds = stopwatch.seconds
     in_loop = sum(time for part, time in seconds.items() if part not in (COMPILE, "start"))
     per_second = tally.steps / in_loop if in_loop else 0.0
     rate = per_second * tally.cells
     total, files = stopwatch.elapsed, {**tally.files, **fields}
-    stepping = seconds.get(STEPS, 0.0)
-    halo = min(stepping, tally.halo * tally.steps)
     return {
         "figure_of_merit": {
             "simulated_years_per_day": clock.years(per_second * SECONDS_PER_DAY),
@@ -81,9 +83,20 @@ def figures(
             **seconds,
             "other": max(0.0, total - sum(seconds.values())),
         },
-        "of_steps": {"halo": halo, "compute": stepping - halo},
+        "of_steps": _of_steps(seconds.get(STEPS, 0.0), tally),
         "files": {kind: written.to_json() for kind, written in files.items()},
     }
+
+
+def _of_steps(seconds: float, tally: Tally) -> dict[str, Any]:
+    """How the ``seconds`` of steps divide into messages and arithmetic, and how that is known.
+
+    Not at all where ranks share cores, or where the messages alone took longer than all.
+    """
+    halo = None if tally.halo is None else tally.halo * tally.steps
+    if halo is None or halo > seconds:
+        return {"halo": None, "compute": None, "method": UNKNOWN}
+    return {"halo": halo, "compute": seconds - halo, "method": SENT_ALONE}
 
 
 def as_record(
