@@ -81,6 +81,11 @@ class PointData:
             for name, part in self.parts.items()
         )
 
+    @property
+    def has_check(self) -> bool:
+        """Whether any of the observations are to be checked against the background."""
+        return any(part.tolerance is not None for part in self.parts.values())
+
     def count(self) -> dict[str, int]:
         """Observations on this rank, by term."""
         return {name: len(part.placed) for name, part in self.parts.items()}

@@ -18,6 +18,7 @@ from dassim.assimilation.data import StateData
 from dassim.assimilation.journal import Checkpoints, IterationLog
 from dassim.assimilation.lbfgs import LBFGS, State, Stop
 from dassim.assimilation.minimise import Criteria, Result, minimise
+from dassim.assimilation.points import PointData
 from dassim.assimilation.records import table_header, table_line
 from dassim.assimilation.scores import Truth
 from dassim.assimilation.window import Window
@@ -41,7 +42,7 @@ Row = Mapping[str, Any]
 class Recovery:
     """What is minimised and how. ``clock`` counts steps from the start of the experiment, of which
     ``window`` is a part; ``sources``: of gridded data; ``counts``: data by term of the cost, over
-    all ranks; ``truth``: what the table of iterations compares with."""
+    all ranks; ``truth``: what the table of iterations compares with; ``points``: observations."""
 
     objective: FourDVar
     window: Window
@@ -51,6 +52,7 @@ class Recovery:
     criteria: Criteria = field(default_factory=Criteria)
     pairs: int = 10
     truth: Truth | None = None
+    points: PointData | None = None
 
     @property
     def comm(self) -> AbstractCommunicator:
@@ -156,6 +158,8 @@ class _Session:
 
     def run(self, resume: bool, seconds: float | None) -> Recovered:
         recovery, objective = self.recovery, self.recovery.objective
+        if recovery.points is not None and recovery.points.parts:
+            self._say(str(recovery.points.rejections))
         start = self._start(resume)
         result = minimise(
             objective,
@@ -213,6 +217,7 @@ class _Session:
             "evaluations": state.evaluations,
             "seconds": state.seconds,
             "data": dict(self.recovery.counts),
+            **self._observations(),
             "notes": dict(self.notes),
         }
 
@@ -224,6 +229,13 @@ class _Session:
             on_root(self.comm, write)
         except RankError as error:
             raise RunError(f"{error}; make room, and go on with --resume") from error
+
+    def _observations(self) -> dict[str, Any]:
+        """What became of point observations, where there are any."""
+        points = self.recovery.points
+        if points is None or not points.parts:
+            return {}
+        return {"observations": points.rejections.record()}
 
     def _say(self, text: str) -> None:
         if self.comm.is_root:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,19 @@ from typing import Any
 from dassim.assimilation.corrections import Corrections
 from dassim.assimilation.cost import BackgroundTerm, FourDVar, ObservationCost
 from dassim.assimilation.data import StateData, at_ends
+from dassim.assimilation.departures import departures
 from dassim.assimilation.minimise import Criteria
+from dassim.assimilation.points import PointData
 from dassim.assimilation.recovery import SWEEP, Recovery
 from dassim.assimilation.transform import ControlTransform, Diagonal
 from dassim.assimilation.window import Window
+from dassim.config.background import build_background
 from dassim.config.data import at_time, build_data, state_of_run
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
+from dassim.config.observations import build_observations
 from dassim.config.schema import assimilation as schema
+from dassim.config.schema.background import CorrelatedBackground
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.unknowns import Unknowns, build_unknowns
 from dassim.io.checkpoints import FolderStore
@@ -59,19 +65,25 @@ def build_window(section: schema.Window, segment: float, step: float) -> Window:
 
 
 @singledispatch
-def background(section: Any, unknowns: Unknowns) -> tuple[Any, tuple[Any, ...]]:
+def background(section: Any, unknowns: Unknowns, model: Any) -> tuple[Any, tuple[Any, ...]]:
     """``B^(1/2)`` and the terms of the cost in the control vector."""
     raise TypeError(f"found {type(section)}; expected a background that is registered")
 
 
 @background.register
-def _(section: schema.NoBackground, unknowns: Unknowns):
+def _(section: schema.NoBackground, unknowns: Unknowns, model: Any):
     return Diagonal(unknowns.deviations), ()
 
 
 @background.register
-def _(section: schema.UncorrelatedBackground, unknowns: Unknowns):
+def _(section: schema.UncorrelatedBackground, unknowns: Unknowns, model: Any):
     return Diagonal(unknowns.deviations), (BackgroundTerm(),)
+
+
+@background.register
+def _(section: CorrelatedBackground, unknowns: Unknowns, model: Any):
+    root = build_background(section, model, unknowns.inputs, unknowns.deviations)
+    return root, (BackgroundTerm(),)
 
 
 def build_sweep(
@@ -113,19 +125,25 @@ def build_recovery(
     if first_guess is None:
         first_guess = first_guess_of(section, namelist, experiment)
     sources = build_data(namelist, experiment, window, clock, nature)
-    if not sources:
-        message = mismatch("no data", "data", "add the states of a run")
+    points = build_observations(section.observations, experiment, window)
+    if not (sources or points.parts):
+        message = mismatch("no data", "data", "add the states of a run, or observations")
         raise NamelistError([Problem((*SECTION, "data"), message)])
-    terms = tuple(term for source in sources for term in source.terms)
+    terms = tuple(term for source in (*sources, points) for term in source.terms)
     unknowns = build_unknowns(
         section.control, model, experiment.parameters, first_guess, len(window.lengths)
     )
-    root, control_terms = background(section.background, unknowns)
+    root, control_terms = background(section.background, unknowns, model)
     schedule, rematerialisation = build_sweep(section.adjoint, window, first_guess, model.domain)
     corrected = Corrections() if unknowns.inputs.segments else None
     segment = Segment(model, ObservationCost(terms), corrected, rematerialisation)
+    run = Run(segment, window.lengths, at_ends(window, (*sources, points)))
+    if points.has_check:
+        against = departures(run, unknowns.inputs)
+        points = points.checked(dict(zip(window.ends, against, strict=True)))
+        run = replace(run, data=at_ends(window, (*sources, points)))
     objective = FourDVar(
-        Run(segment, window.lengths, at_ends(window, sources)),
+        run,
         ControlTransform(unknowns.inputs, root, *unknowns.names),
         control_terms,
         schedule,
@@ -137,7 +155,7 @@ def build_recovery(
         window,
         clock,
         sources,
-        _counted(sources, model.domain),
+        _counted((*sources, points), model.domain),
         Criteria(
             minimiser.gradient_reduction,
             minimiser.relative_decrease,
@@ -145,6 +163,7 @@ def build_recovery(
             minimiser.evaluations,
         ),
         minimiser.pairs,
+        points=points,
     )
 
 
@@ -178,7 +197,7 @@ def first_guess_of(
     return state_of_run(section.first_guess, start, namelist, experiment)
 
 
-def _counted(sources: Iterable[StateData], domain: Domain) -> dict[str, int]:
+def _counted(sources: Iterable[StateData | PointData], domain: Domain) -> dict[str, int]:
     counts = [count for source in sources for count in source.count().items()]
     everywhere = domain.comm.allgather([number for _, number in counts])
     return {name: sum(each[i] for each in everywhere) for i, (name, _) in enumerate(counts)}

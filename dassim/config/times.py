@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cftime
 import netCDF4
 import numpy as np
 
@@ -10,14 +9,8 @@ from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
 from dassim.config.schema.profiles import SeriesFromFile
 from dassim.config.schema.run import Time
 from dassim.config.units import UnitError, convert
-
-SAME_CALENDAR = {
-    "gregorian": "standard",
-    "proleptic_gregorian": "standard",
-    "365_day": "noleap",
-    "366_day": "all_leap",
-}
-"""Other names for calendars, and those that agree for today's dates."""
+from dassim.io.calendars import seconds_since_start
+from dassim.io.stream import Clock
 
 
 def record_times(
@@ -67,14 +60,6 @@ def record_times(
 
 
 def _seconds(numbers: np.ndarray, units: str, calendar: str, run: Time) -> np.ndarray:
-    unit, since, _ = units.partition(" since ")
-    if not since:
-        return numbers * convert(1.0, unit, "s")
-    if _plain(calendar) != _plain(run.calendar):
-        raise ValueError(f"the run's is {run.calendar}")
-    dates = cftime.num2date(numbers, units, run.calendar)
-    return np.asarray(cftime.date2num(dates, f"seconds since {run.start}", run.calendar), float)
-
-
-def _plain(calendar: str) -> str:
-    return SAME_CALENDAR.get(calendar.lower(), calendar.lower())
+    if " since " not in units:
+        return numbers * convert(1.0, units, "s")
+    return seconds_since_start(numbers, units, calendar, Clock(run.start, run.calendar))

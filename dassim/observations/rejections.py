@@ -14,6 +14,7 @@ from dassim.parallel import AbstractCommunicator
 class Reason(StrEnum):
     """Why an observation is not used: the first that applies, in this order."""
 
+    UNKNOWN = "not in model"
     NOT_A_NUMBER = "not a number"
     QUALITY = "marked bad"
     NO_ERROR = "no error"
@@ -49,6 +50,17 @@ class Rejections:
     def over_ranks(self, comm: AbstractCommunicator) -> Rejections:
         """Of all ranks together, which call this together."""
         return sum(comm.allgather(self), start=Rejections())
+
+    def record(self) -> dict[str, dict[str, int]]:
+        """Plain numbers by term: read, used, and rejected for each reason that applies."""
+        return {
+            term: {
+                "read": self.read[term],
+                "used": used,
+                **{str(reason): n for reason, n in self.counts.get(term, {}).items() if n},
+            }
+            for term, used in self.used.items()
+        }
 
     def __str__(self) -> str:
         """One line for each term, one column for each reason that applies."""

@@ -10,6 +10,8 @@ from annotated_types import Gt
 from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
 
 from dassim.config.explain import refuse
+from dassim.config.schema.background import CorrelatedBackground
+from dassim.config.schema.observations import ObservationSources
 from dassim.config.schema.output import Levels
 from dassim.config.schema.section import Count, Section
 from dassim.config.schema.simulation import Moment
@@ -135,7 +137,9 @@ class UncorrelatedBackground(Section):
     type: Literal["uncorrelated"]
 
 
-Background = Annotated[NoBackground | UncorrelatedBackground, Field(discriminator="type")]
+Background = Annotated[
+    NoBackground | UncorrelatedBackground | CorrelatedBackground, Field(discriminator="type")
+]
 
 
 class Minimiser(Section):
@@ -158,7 +162,7 @@ class Adjoint(Section):
 
     segment: Annotated[Duration | None, Field(examples=["1 d"])] = None
     """Length of a segment, run forward and back as one: a divisor of the window and of the times
-    between data; the shortest time between data when left out."""
+    between data; the shortest time between data when left out, with observations at most a day."""
     memory: Annotated[float, Gt(0)] = 1.0
     """GB that a rank may keep of states. Fewer states are kept where they do not all fit, and more
     steps computed again."""
@@ -176,6 +180,8 @@ class Assimilation(Section):
     """State to begin with; that of the section initial when left out. It is the background, too."""
     data: Annotated[tuple[StatesAsData, ...], Strict(False)] = ()
     """States of another run as data."""
+    observations: ObservationSources = ()
+    """Point observations, compared with the run at the nearest end of a segment."""
     control: Sought
     """What is sought."""
     background: Background = NoBackground(type="none")
@@ -292,13 +298,17 @@ class Sensitivity(Section):
 
 # -- times ----------------------------------------------------------------------------------------
 
+DAY = 86400.0
+
 
 def segment_length(assimilation: Assimilation) -> float:
     """Seconds."""
     if assimilation.adjoint.segment is not None:
         return assimilation.adjoint.segment
     given = [data.every for data in assimilation.data if data.every is not None]
-    return min(given, default=assimilation.window.length)
+    if assimilation.observations:
+        given.append(DAY)
+    return min([*given, assimilation.window.length])
 
 
 def require_segments(assimilation: Assimilation, twin: Twin | None, step: float) -> None:

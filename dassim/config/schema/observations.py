@@ -1,0 +1,113 @@
+"""Point observations: files of them, and how they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+
+from dassim.config.explain import refuse
+from dassim.config.paths import InputFile
+from dassim.config.schema.section import Section, exactly_one
+from dassim.config.units import Duration
+from dassim.config.yaml import Text
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _pattern(value: Any) -> Path:
+    """A relative path starts from the directory of the namelist that it is written in."""
+    if not isinstance(value, str | Path) or "%d" not in str(value):
+        raise refuse("a path with %Y, %m and %d", "write for example floats/%Y-%m-%d.nc")
+    return (value.directory / value).absolute() if isinstance(value, Text) else Path(value)
+
+
+DailyFiles = Annotated[
+    Path,
+    BeforeValidator(_pattern),
+    WithJsonSchema({"type": "string", "examples": ["${DATA}/floats/%Y-%m-%d.nc"]}),
+]
+"""The path of one file for each day: %Y, %m and %d stand for the date."""
+
+
+class AbstractSource(Section):
+    """Observations of some variables in files of one layout."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", examples=["floats"])]
+    """Name in tables of the cost: floats.T is the part of the temperatures."""
+    files: Annotated[tuple[InputFile, ...] | None, Strict(False)] = None
+    """netCDF files. Give this or daily."""
+    daily: DailyFiles | None = None
+    """Path of one file for each day of the window; every day needs one. Give this or files."""
+    variables: Annotated[
+        tuple[str, ...] | None, Strict(False), Field(min_length=1, examples=["[T, S]"])
+    ] = None
+    """Variables to use; all that the files have when left out."""
+    errors: Annotated[dict[str, Positive], Field(examples=["{T: 0.1, S: 0.02}"])] = Field(
+        default_factory=dict
+    )
+    """Standard deviations of errors by variable, in its unit, for observations without their own;
+    such observations are not used when there is none."""
+    check: Positive | None = None
+    """Background check: departures from the background beyond so many standard deviations are not
+    used; no check when left out."""
+    background_errors: Annotated[dict[str, Positive], Field(examples=["{T: 1.0}"])] = Field(
+        default_factory=dict
+    )
+    """Standard deviations of the background's errors in the check, by variable; 0 when left
+    out."""
+    thin: Duration | None = None
+    """Within each span of this length at most one observation of a variable in each cell and level
+    is used; all when left out."""
+    huber: Positive | None = None
+    """Departures beyond so many standard deviations cost linearly (Huber's loss); all
+    quadratically when left out."""
+
+    @model_validator(mode="after")
+    def _check_files(self):
+        exactly_one(self, ("files",), ("daily",))
+        if self.files == ():
+            raise refuse("at least one file", "add one", found="an empty list", key="files")
+        return self
+
+
+class TableSource(AbstractSource):
+    """Files in dassim's own layout: one table of all variables, see dassim.io.observations.native.
+
+    Values are in the units of the model.
+    """
+
+    type: Literal["table"]
+
+
+class ArgoSource(AbstractSource):
+    """Files of Argo floats. Pressure becomes depth; temperature and salinity become those of the
+    model's equation of state."""
+
+    type: Literal["argo"]
+    accept: Annotated[tuple[Literal["1", "2", "3", "5", "8"], ...], Strict(False)] = (
+        "1",
+        "2",
+        "5",
+        "8",
+    )
+    """Quality flags of observations that may be used."""
+
+
+class IodaSource(AbstractSource):
+    """Files in the layout of IODA, of the JEDI project. Kelvins become degrees Celsius."""
+
+    type: Literal["ioda"]
+    names: Annotated[
+        dict[str, str] | None, Field(examples=["{waterTemperature: T, salinity: S}"])
+    ] = None
+    """Variables of the model by their names in ObsValue; the usual ones when left out."""
+    accept: Annotated[tuple[int, ...], Strict(False)] = (0,)
+    """Values of PreQC of observations that may be used."""
+
+
+Source = Annotated[TableSource | ArgoSource | IodaSource, Field(discriminator="type")]
+
+ObservationSources = Annotated[tuple[Source, ...], Strict(False)]
+"""All point observations of an assimilation."""
