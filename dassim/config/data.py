@@ -86,13 +86,16 @@ def state_of_run(
 
 
 def at_time(state: Any, seconds: float) -> Any:
-    """``state`` as one at another time since the start."""
+    """``state`` as one at another time since the start, and so what it remembers of earlier steps.
+
+    A state's ``time`` is in seconds; one without has no clock.
+    """
     leaves = named_leaves(state)
+    if "time" not in leaves:
+        return state
+    later = seconds - jnp.asarray(leaves["time"])
     times = [name for name in leaves if name.rpartition(".")[2] == "time"]
-    return replace_leaves(
-        state,
-        {name: jnp.full_like(jnp.asarray(leaves[name]), seconds) for name in times},
-    )
+    return replace_leaves(state, {name: jnp.asarray(leaves[name]) + later for name in times})
 
 
 def _read(series: StateSeries, step: int, like: Any) -> Any:

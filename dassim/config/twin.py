@@ -23,7 +23,7 @@ from dassim.config.unknowns import chosen_leaves
 from dassim.parallel import Domain
 from dassim.simulation.events import At
 from dassim.simulation.plan import Plan
-from dassim.simulation.trees import replace_leaves
+from dassim.simulation.trees import named_leaves, replace_leaves
 
 KEY = ("twin", "first_guess", "size")
 
@@ -81,9 +81,16 @@ def wrong_first_guess(namelist: AbstractNamelist, experiment: Experiment, nature
     leaves = chosen_leaves(truth, twin.first_guess.size.by_leaf(), KEY)
     wet = point_weights(experiment.model, {name: leaf for name, (leaf, _) in leaves.items()})
     domain = experiment.model.domain
-    wrong = {
-        name: leaf + size * (wet[name] > 0) * error(twin.first_guess, name, leaf, domain)
+    errors = {
+        name: size * (wet[name] > 0) * error(twin.first_guess, name, leaf, domain)
         for name, (leaf, size) in leaves.items()
+    }
+    known = named_leaves(truth)
+    wrong = {
+        place: known[place] + change
+        for name, change in errors.items()
+        for place in (name, f"previous.{name}")  # what a multi-step time stepper remembers
+        if place in known
     }
     return replace_leaves(truth, wrong)
 

@@ -1,0 +1,201 @@
+"""What the section assimilation accepts, where its data lie, and what it seeks."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import yaml
+
+from dassim.assimilation.corrections import Corrections
+from dassim.assimilation.data import at_ends
+from dassim.assimilation.window import Window
+from dassim.config import Namelist, NamelistError, load
+from dassim.config.assimilation import build_sweep, recovery_identity
+from dassim.config.data import at_time, sampling
+from dassim.config.schema.assimilation import Adjoint, Sought, StatesAsData, Waves, segment_length
+from dassim.config.twin import error, nature_namelist
+from dassim.config.unknowns import build_unknowns
+from dassim.parallel import SerialCommunicator
+from dassim.simulation.segments import Rematerialisation
+from dassim.simulation.trees import named_leaves
+from tests.models.namelists import PROJECT
+from tests.models.plate import Plate
+
+TWINS = sorted((PROJECT / "namelists" / "assimilation").glob("*.yaml"))
+OCEAN = PROJECT / "tests" / "unit" / "config" / "data" / "ocean.yaml"
+
+SECTION = {
+    "window": {"start": "1 h", "length": "4 h"},
+    "data": [{"every": "2 h", "errors": {"T": "0.1 K"}}],
+    "control": {"state": {"T": "1 K"}},
+}
+
+
+@pytest.fixture
+def plate():
+    return Plate.create(comm=SerialCommunicator())
+
+
+def namelist(tmp_path, section=SECTION, **changes):
+    path = tmp_path / "box.yaml"
+    content = {"base": str(OCEAN), "name": "box", "assimilation": section, **changes}
+    path.write_text(yaml.safe_dump(content))
+    return load(path, Namelist).namelist
+
+
+def refusals(tmp_path, **changes):
+    with pytest.raises(NamelistError) as caught:
+        namelist(tmp_path, SECTION | changes)
+    return [f"{problem.key}: {problem.message}" for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("path", TWINS, ids=lambda path: path.stem)
+def test_the_twins_of_the_project_are_valid(path):
+    environment = {"DASSIM_DATA": str(PROJECT.parent / "shared" / "data")}
+    loaded = load(path, Namelist, environment=environment).namelist
+    assert loaded.twin or loaded.sensitivity or loaded.assimilation.data
+
+
+def test_the_segment_is_the_shortest_time_between_data(tmp_path):
+    assert segment_length(namelist(tmp_path).assimilation) == 7200.0
+    both = [*SECTION["data"], {"every": "1 h", "errors": {"T": "0.1 K"}}]
+    assert segment_length(namelist(tmp_path, SECTION | {"data": both}).assimilation) == 3600.0
+
+
+def test_times_that_do_not_divide_are_refused(tmp_path):
+    assert refusals(tmp_path, window={"length": "3 h"}) == [
+        "assimilation: found window.length of 10800 s; expected a multiple of 7200 s; write for "
+        "example 14400 s"
+    ]
+    assert "window.start of 90 s" in refusals(tmp_path, window={"start": 90, "length": "4 h"})[0]
+    assert "expected a multiple of 1200 s" in refusals(tmp_path, adjoint={"segment": "50 min"})[0]
+
+
+def test_a_control_of_nothing_is_refused(tmp_path):
+    found = refusals(tmp_path, control={})
+    assert "nothing that is sought; expected variables of the state, or parameters" in found[0]
+
+
+def test_a_recovery_goes_on_with_more_iterations_but_not_with_other_data(tmp_path):
+    def identity(**changes):
+        section = yaml.safe_load(yaml.safe_dump(SECTION | changes))
+        return recovery_identity({"name": "box", "assimilation": section})
+
+    assert identity(minimiser={"iterations": 3}) == identity(adjoint={"memory": 2.0})
+    assert identity(minimiser={"pairs": 3}) != identity()
+    assert identity(data=[]) != identity()
+
+
+def test_nature_lasts_to_the_end_of_the_forecast_or_to_the_state_that_is_guessed(tmp_path):
+    guess = {"type": "noise", "size": {"T": "1 K"}}
+    twin = {"first_guess": guess, "forecast": "2 h"}
+    nature = nature_namelist(namelist(tmp_path, twin=twin))
+    assert nature.time.duration == 7 * 3600.0
+    assert nature.twin is None and nature.assimilation is None
+    later = {"first_guess": {"type": "other_time", "at": "10 h"}}
+    assert nature_namelist(namelist(tmp_path, twin=later)).time.duration == 10 * 3600.0
+
+
+# -- where there are data -------------------------------------------------------------------------
+
+
+def sampled(plate, **keys):
+    data = StatesAsData(errors={"T": 1.0}, **keys)
+    return np.asarray(sampling(data, "T", plate, plate.state().T, ()))
+
+
+def test_levels_strides_and_columns(plate):
+    assert sampled(plate).sum() == 2 * 6 * 8
+    assert sampled(plate, levels=(1,)).sum(axis=(1, 2)).tolist() == [0, 48]
+    every = sampled(plate, stride=3)[0]
+    assert np.argwhere(every).tolist() == [[j, i] for j in (0, 3) for i in (0, 3, 6)]
+    columns = sampled(plate, columns=7)
+    assert columns[0].sum() == 7
+    np.testing.assert_array_equal(columns[0], columns[1])
+    assert (columns != sampled(plate, columns=7, seed=1)).any()
+    with pytest.raises(NamelistError, match="level 2; expected levels 0 to 1"):
+        sampled(plate, levels=(0, 2))
+
+
+class Source:
+    def at(self, step):
+        return {f"at {step}": step}
+
+
+def test_data_are_those_of_the_ends_of_segments():
+    data = at_ends(Window.of(100, 30, 10), [Source()])
+    assert [data(k).end for k in range(3)] == [{"at 110": 110}, {"at 120": 120}, {"at 130": 130}]
+
+
+# -- what is sought -------------------------------------------------------------------------------
+
+
+def test_unknowns_of_state_parameters_windows_and_model_error(plate):
+    section = Sought(
+        state={"T": 1.0},
+        parameters={"growth": 0.1},
+        windows={"growth": 0.2},
+        model_error={"tracers": {"dye": 0.5}},
+    )
+    unknowns = build_unknowns(section, plate, plate.parameters(), plate.state(), 2)
+    assert unknowns.names == (
+        (
+            "state.T",
+            "parameters.growth",
+            "segments.0.parameters.growth",
+            "segments.1.parameters.growth",
+            "segments.1.state.tracers.dye",
+        ),
+        (),
+    )
+    assert float(unknowns.deviations.distributed["segments.1.state.tracers.dye"].max()) == 0.5
+    assert set(named_leaves(unknowns.inputs.segments[0])) == {
+        "parameters.growth",
+        "state.tracers.dye",
+    }
+
+
+def test_an_unknown_that_there_is_not_is_refused_with_what_there_is(plate):
+    section = Sought(state={"eta": 1.0})
+    with pytest.raises(NamelistError, match=r"control.state.eta: found 'eta'; expected .*'?T"):
+        build_unknowns(section, plate, plate.parameters(), plate.state(), 2)
+
+
+def test_corrections_are_added_to_parameters_and_state(plate):
+    change = {"parameters": {"growth": jnp.ones((6, 8))}, "state": {"T": jnp.full((2, 6, 8), 2.0)}}
+    parameters, state = Corrections()(plate.parameters(), change, plate.state())
+    np.testing.assert_array_equal(parameters["growth"], 1.0)
+    np.testing.assert_array_equal(state.T, plate.state().T + 2.0)
+    np.testing.assert_array_equal(state.tracers["dye"], plate.state().tracers["dye"])
+
+
+def test_a_state_is_moved_in_time(plate):
+    assert float(at_time(plate.state(), 600.0).time) == 600.0
+
+
+def test_waves_have_the_size_that_is_asked_for_and_whole_wavenumbers(plate):
+    wide = Plate.create((64, 64), comm=SerialCommunicator())
+    section = Waves(type="waves", size={"T": 1.0}, wavenumbers=3)
+    waves = np.asarray(error(section, "T", wide.state().T, wide.domain))
+    assert waves.std() == pytest.approx(1.0, rel=0.3)
+    power = np.abs(np.fft.fft2(waves[0]))
+    power[:4, :4] = power[:4, -3:] = power[-3:, :4] = power[-3:, -3:] = 0.0
+    assert power.max() < 1e-9
+    np.testing.assert_array_equal(waves[0], waves[1])
+
+
+# -- the way back ---------------------------------------------------------------------------------
+
+
+def test_less_is_computed_again_the_more_memory_there_is(plate):
+    window, state = Window.of(0, 400, 100), plate.state()
+    size = sum(np.asarray(leaf).nbytes for leaf in named_leaves(state).values())
+
+    def sweep(states, **keys):
+        section = Adjoint(memory=1e-9 * size * (states + 0.5), **keys)
+        schedule, rematerialisation = build_sweep(section, window, state, plate.domain)
+        return schedule.memory, schedule.uses_disk, rematerialisation
+
+    assert sweep(104) == (None, False, Rematerialisation(blocks=False))
+    assert sweep(103) == (None, False, Rematerialisation())
+    assert sweep(22) == (2, False, Rematerialisation())
+    assert sweep(22, disk=True) == (2, True, Rematerialisation())
