@@ -25,6 +25,7 @@ from dassim.config.observations import build_observations
 from dassim.config.schema import assimilation as schema
 from dassim.config.schema.background import CorrelatedBackground
 from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.synthetic import Nature
 from dassim.config.unknowns import Unknowns, build_unknowns
 from dassim.io.checkpoints import FolderStore
 from dassim.parallel import Domain
@@ -125,7 +126,9 @@ def build_recovery(
     if first_guess is None:
         first_guess = first_guess_of(section, namelist, experiment)
     sources = build_data(namelist, experiment, window, clock, nature)
-    points = build_observations(section.observations, experiment, window)
+    points = build_observations(
+        section.observations, experiment, window, nature=Nature(namelist, experiment, nature)
+    )
     if not (sources or points.parts):
         message = mismatch("no data", "data", "add the states of a run, or observations")
         raise NamelistError([Problem((*SECTION, "data"), message)])

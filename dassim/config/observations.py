@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import singledispatch
@@ -17,6 +17,7 @@ from dassim.assimilation.window import Window
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch, one_of, suggest
 from dassim.config.experiment import Experiment
 from dassim.config.schema import observations as schema
+from dassim.config.synthetic import Nature, synthetic_table
 from dassim.grid.horizontal import GridError
 from dassim.grid.variables import Variable
 from dassim.io.observations import (
@@ -43,30 +44,37 @@ def build_observations(
     experiment: Experiment,
     window: Window,
     key: KeyPath = ("assimilation", "observations"),
+    nature: Nature | None = None,
 ) -> PointData:
     """This rank's share of all observations, compared with the run at the ends of the window's
-    segments. All ranks call this together.
+    segments. ``nature``: what synthetic observations are taken from. All ranks call this together.
 
     Raises NamelistError, the same on all ranks, for files, variables and positions that cannot be.
     """
-    model, comm = experiment.model, experiment.model.domain.comm
+    domain = experiment.model.domain
+    if not sources:
+        return PointData(domain, window.ends, {})
     step = experiment.time.step
     moments = Moments(window.first * step, tuple(end * step for end in window.ends))
-    placer = _placer(model, moments, key)
+    placer = _placer(experiment.model, moments, key)
     variables = _observable(experiment)
+    _require_names(sources, key)
     parts: dict[str, PointTerm] = {}
-    rejections, problem = Rejections(), None
-    try:
-        _require_names(sources, key)
-        for index, source in enumerate(sources):
-            for name, term, gone in _terms(source, placer, variables, experiment, (*key, index)):
-                rejections = rejections + gone
-                if term is not None:
-                    parts[name] = term
-    except NamelistError as error:
-        problem = error
-    _agree(comm, problem)
-    return PointData(model.domain, window.ends, parts, rejections.over_ranks(comm))
+    rejections = Rejections()
+    for index, source in enumerate(sources):
+        here = (*key, index)
+        if isinstance(source, schema.AbstractFiles):
+            table = _agreed(
+                domain.comm, lambda s=source, k=here: _read_all(s, placer, variables, experiment, k)
+            )
+        else:
+            assert isinstance(source, schema.SyntheticSource) and nature is not None
+            table = synthetic_table(source, nature, placer, window, variables, here)
+        for name, term, gone in _terms(source, table, placer, variables):
+            rejections = rejections + gone
+            if term is not None:
+                parts[name] = term
+    return PointData(domain, window.ends, parts, rejections.over_ranks(domain.comm))
 
 
 def _require_names(sources: Sequence[schema.AbstractSource], key: KeyPath) -> None:
@@ -77,11 +85,18 @@ def _require_names(sources: Sequence[schema.AbstractSource], key: KeyPath) -> No
             raise NamelistError([Problem((*key, index, "name"), message)])
 
 
-def _agree(comm: AbstractCommunicator, problem: NamelistError | None) -> None:
-    """Raise what one rank has found on all."""
+def _agreed(comm: AbstractCommunicator, action: Callable[[], ObservationTable]) -> ObservationTable:
+    """What ``action`` gives on this rank; a NamelistError of one rank is raised on all."""
+    table, problem = None, None
+    try:
+        table = action()
+    except NamelistError as error:
+        problem = error
     first = next((found for found in comm.allgather(problem) if found is not None), None)
     if first is not None:
         raise first
+    assert table is not None
+    return table
 
 
 def _placer(model: Any, moments: Moments, key: KeyPath) -> Placer:
@@ -107,45 +122,24 @@ def _observable(experiment: Experiment) -> dict[str, Variable]:
 
 def _terms(
     source: schema.AbstractSource,
+    table: ObservationTable,
     placer: Placer,
     variables: Mapping[str, Variable],
-    experiment: Experiment,
-    key: KeyPath,
 ) -> Iterator[tuple[str, PointTerm | None, Rejections]]:
     """The terms of one source, one for each variable; none for what the model does not have.
 
     Sends no messages.
     """
-    clock = Clock(experiment.time.start, experiment.time.calendar)
-    temperature = variables.get("T")
-    teos10 = temperature is not None and temperature.standard_name == CONSERVATIVE
     leaves = {variable.name: leaf for leaf, variable in variables.items()}
-    _require_known(source, leaves, key)
-    tables = []
-    for path in _files(source, placer.moments, clock, key):
-        try:
-            tables.append(read(source, path, clock, teos10))
-            placer.require_positions(tables[-1])
-        except ObservationError as error:
-            raise NamelistError([Problem((*key, _given(source)), str(error))]) from None
-    whole = joined(tables)
-    for name in source.variables or [n for n in whole.names if len(whole.of(n))]:
-        if name not in whole.names:
-            message = mismatch(
-                f"no {name} among {one_of(whole.names)} in the files",
-                "observations of it",
-                "correct the list",
-            )
-            raise NamelistError([Problem((*key, "variables"), message)])
-        term = f"Jo.{source.name}.{name}"
-        if name not in leaves:
-            count = len(whole.of(name)) * experiment.model.domain.comm.is_root
+    thinning = None if source.thin is None else Thinning(source.thin)
+    for name in table.names:
+        term, observed = f"Jo.{source.name}.{name}", table.of(name)
+        if name in leaves:
+            placed, gone = placer(term, variables[leaves[name]], observed, thinning)
+            yield term, _term(source, name, leaves[name], placed), gone
+        else:
+            count = len(observed) * placer.grid.domain.comm.is_root
             yield term, None, Rejections({term: count}, {term: {Reason.UNKNOWN: count}})
-            continue
-        thinning = None if source.thin is None else Thinning(source.thin)
-        table = _with_errors(whole.of(name), source.errors.get(name))
-        placed, gone = placer(term, variables[leaves[name]], table, thinning)
-        yield term, _term(source, name, leaves[name], placed), gone
 
 
 def _term(source: schema.AbstractSource, name: str, leaf: str, placed: Placed) -> PointTerm:
@@ -158,15 +152,47 @@ def _term(source: schema.AbstractSource, name: str, leaf: str, placed: Placed) -
     )
 
 
-def _with_errors(table: ObservationTable, deviation: float | None) -> ObservationTable:
-    """``deviation`` for observations without an error of their own."""
-    if deviation is None:
-        return table
-    return replace(table, error=np.where(np.isnan(table.error), deviation, table.error))
+def _read_all(
+    source: schema.AbstractFiles,
+    placer: Placer,
+    variables: Mapping[str, Variable],
+    experiment: Experiment,
+    key: KeyPath,
+) -> ObservationTable:
+    """The observations of all files of ``source``, of the variables that it chooses."""
+    _require_known(source, [variable.name for variable in variables.values()], key)
+    clock = Clock(experiment.time.start, experiment.time.calendar)
+    temperature = variables.get("T")
+    teos10 = temperature is not None and temperature.standard_name == CONSERVATIVE
+    tables = []
+    for path in _files(source, placer.moments, clock, key):
+        try:
+            tables.append(read(source, path, clock, teos10))
+            placer.require_positions(tables[-1])
+        except ObservationError as error:
+            raise NamelistError([Problem((*key, _given(source)), str(error))]) from None
+    whole = joined(tables)
+    present = [name for name in whole.names if len(whole.of(name))]
+    missing = [name for name in source.variables or () if name not in present]
+    if missing:
+        message = mismatch(
+            f"no {missing[0]} among {', '.join(present) or 'no observations'} in the files",
+            "observations of it",
+            "correct the list",
+        )
+        raise NamelistError([Problem((*key, "variables"), message)])
+    return _with_errors(whole.only(source.variables or present), source.errors)
 
 
-def _require_known(source: schema.AbstractSource, leaves: Mapping[str, str], key: KeyPath) -> None:
-    asked = {
+def _with_errors(table: ObservationTable, errors: Mapping[str, float]) -> ObservationTable:
+    """With the standard deviations ``errors`` for observations without their own."""
+    usual = np.array([errors.get(name, np.nan) for name in table.names])[table.kind]
+    return replace(table, error=np.where(np.isnan(table.error), usual, table.error))
+
+
+def _require_known(source: schema.AbstractFiles, known: Sequence[str], key: KeyPath) -> None:
+    """Refuse names of variables that the model does not have."""
+    asked: dict[str, Iterable[str]] = {
         "variables": source.variables or (),
         "errors": source.errors,
         "background_errors": source.background_errors,
@@ -174,10 +200,10 @@ def _require_known(source: schema.AbstractSource, leaves: Mapping[str, str], key
     if isinstance(source, schema.IodaSource) and source.names:
         asked["names"] = source.names.values()
     problems = [
-        Problem((*key, field), mismatch(f"'{name}'", one_of(leaves), suggest(name, leaves)))
+        Problem((*key, field), mismatch(f"'{name}'", one_of(known), suggest(name, known)))
         for field, names in asked.items()
         for name in names
-        if name not in leaves
+        if name not in known
     ]
     if problems:
         raise NamelistError(problems)
@@ -210,12 +236,12 @@ def _(source: schema.IodaSource, path: Path, clock: Clock, teos10: bool) -> Obse
     return read_ioda(path, clock, names=source.names or NAMES, accept=source.accept)
 
 
-def _given(source: schema.AbstractSource) -> str:
+def _given(source: schema.AbstractFiles) -> str:
     return "daily" if source.files is None else "files"
 
 
 def _files(
-    source: schema.AbstractSource, moments: Moments, clock: Clock, key: KeyPath
+    source: schema.AbstractFiles, moments: Moments, clock: Clock, key: KeyPath
 ) -> tuple[Path, ...]:
     """All files, of ``daily`` those of every day of the window."""
     if source.daily is None:

@@ -35,3 +35,10 @@ InputFile = Annotated[
     WithJsonSchema({"type": "string", "examples": ["${DATA}/bathymetry.nc"]}),
 ]
 """A file that is read; environment variables stand as ``${NAME}``."""
+
+RunPath = Annotated[
+    Path,
+    BeforeValidator(lambda text: Path(str(text))),
+    WithJsonSchema({"type": "string", "examples": ["runs/nature"]}),
+]
+"""Folder of a run; a relative one starts from the directory of the command, as --folder does."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from dassim.grid import Grid
 from dassim.grid.variables import Variable
 from dassim.io.observations.table import ObservationTable, joined
 from dassim.observations.axes import Axes
@@ -30,7 +29,7 @@ class Design:
     depths: tuple[float, ...] = (0.0,)
     seed: int = 0
 
-    def table(self, grid: Grid, axes: Axes, moments: Moments) -> ObservationTable:
+    def table(self, axes: Axes, moments: Moments) -> ObservationTable:
         """Where and when, without values. The same on every rank.
 
         Positions are uniform over the area of the basin, land included: what falls there is lost.
@@ -62,9 +61,11 @@ def sample(
     fields: Fields,
     *,
     seed: int = 0,
+    noise: float = 1.0,
 ) -> ObservationTable:
-    """``table`` with values: H of the fields at the nearest moment, and normal noise of each row's
-    ``error``. Rows that cannot be observed (on land, below the bottom) are left out.
+    """``table`` with values: H of the fields at the nearest moment, and ``noise`` times normal
+    noise of each row's ``error``. Rows that cannot be observed (on land, below the bottom) are left
+    out.
 
     The same on every rank and for every number of ranks. All ranks call this together.
     """
@@ -73,8 +74,8 @@ def sample(
     observed = np.full(len(table), np.nan)
     for rows, values in placer.grid.domain.comm.allgather(_sampled(placer, placed, fields)):
         observed[rows] = values
-    noise = np.random.default_rng(seed).standard_normal(len(table))
-    return replace(table, value=observed + table.error * noise).take(np.isfinite(observed))
+    errors = noise * table.error * np.random.default_rng(seed).standard_normal(len(table))
+    return replace(table, value=observed + errors).take(np.isfinite(observed))
 
 
 def numbered(table: ObservationTable) -> ObservationTable:

@@ -81,7 +81,7 @@ def test_synthetic_observations_are_the_same_on_every_rank_count(comm):
             local = jnp.asarray(grid.domain.local(truth[number]))
             return {"T": local[0], "u": local[1]}
 
-        design = DESIGN.table(grid, placer.axes, MOMENTS)
+        design = DESIGN.table(placer.axes, MOMENTS)
         return sample(placer, VARIABLES, design, fields, seed=1)
 
     found, alone = observed(comm), observed(SerialCommunicator())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Gt
-from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+from pydantic import Field, Strict, model_validator
 
 from dassim.config.explain import refuse
+from dassim.config.paths import RunPath
 from dassim.config.schema.background import CorrelatedBackground
 from dassim.config.schema.observations import ObservationSources
 from dassim.config.schema.output import Levels
@@ -23,12 +23,6 @@ TemperatureDeviation = Annotated[float, Quantity("delta_degC", above=0)]
 HeightDeviation = Annotated[float, Quantity("m", above=0)]
 Deviation = Annotated[float, Gt(0)]
 Ends = Annotated[tuple[float, float], CoordinateQuantity(), Strict(False)]
-RunPath = Annotated[
-    Path,
-    BeforeValidator(lambda text: Path(str(text))),
-    WithJsonSchema({"type": "string", "examples": ["runs/nature"]}),
-]
-"""Folder of a run; a relative one starts from the directory of the command, as --folder does."""
 
 
 class Deviations(Section):

@@ -56,6 +56,13 @@ class ObservationTable:
             return self.take(slice(0))
         return self.take(self.kind == self.names.index(name))
 
+    def only(self, names: Sequence[str]) -> ObservationTable:
+        """The observations of the variables ``names``, which alone it then knows."""
+        new = np.full(len(self.names), -1, np.int16)
+        new[[self.names.index(name) for name in names]] = np.arange(len(names))
+        kept = self.take(new[self.kind] >= 0)
+        return replace(kept, names=tuple(names), kind=new[kept.kind])
+
     @classmethod
     def build(
         cls, names: Sequence[str], geometry: Geometry, columns: Mapping[str, Any]
