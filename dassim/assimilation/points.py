@@ -105,6 +105,13 @@ class PointData:
         gone = Rejections({}, counts).over_ranks(self.domain.comm)
         return replace(self, parts=parts, rejections=self.rejections + gone)
 
+    def misfits(self, departures: Departures) -> dict[str, np.ndarray]:
+        """``y - H(x)`` of every row of each term on this rank, in the variable's unit."""
+        return {
+            name: -self._by_row(name, departures) * part.placed.table.error
+            for name, part in self.parts.items()
+        }
+
     def _by_row(self, name: str, departures: Departures) -> np.ndarray:
         """Departures in the order of the term's rows."""
         found = np.zeros(len(self.parts[name].placed))

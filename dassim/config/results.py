@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from dassim.assimilation.data import StateData
+from dassim.assimilation.departures import departures
+from dassim.assimilation.points import PointData
 from dassim.assimilation.recovery import Recovered, Recovery
 from dassim.assimilation.scores import trajectory
 from dassim.config.experiment import Experiment
@@ -19,10 +22,15 @@ from dassim.grid.variables import Variable
 from dassim.io.fields import FieldWriter
 from dassim.io.geometry import Geometry
 from dassim.io.gridfile import write_grid
+from dassim.io.observations import joined, write_table
 from dassim.io.stream import Clock, Stream
+from dassim.parallel.agreement import on_root
 from dassim.simulation.outputs import output_variables
 from dassim.simulation.segments import RunInputs
 from dassim.simulation.trees import named_leaves
+
+OBSERVATIONS = "observations.nc"
+"""In the folder of a recovery."""
 
 Record = tuple[float, Mapping[str, Any]]
 """Seconds since the start of the experiment, and this rank's arrays by name."""
@@ -93,6 +101,37 @@ def write_results(results: Results, recovery: Recovery, recovered: Recovered) ->
             for run, words in (("first_guess", "first guess"), ("analysis", "analysis"))
         ]
         results.write(stream, variables, _departures(results, recovery, recovered, source))
+    if recovery.points is not None and recovery.points.parts:
+        write_misfits(results, recovery.points, recovery, recovered)
+
+
+def write_misfits(
+    results: Results, points: PointData, recovery: Recovery, recovered: Recovered
+) -> None:
+    """``observations.nc``: the point observations that were used, in dassim's own layout, and what
+    first guess and analysis leave of them."""
+    run, comm = recovery.objective.run, points.domain.comm
+    found = [
+        points.misfits(dict(zip(points.steps, departures(run, inputs), strict=True)))
+        for inputs in (recovery.first_guess, recovered.analysis)
+    ]
+    tables = {name: part.placed.table for name, part in points.parts.items()}
+    attributes = global_attributes(results.namelist, comm)
+    gathered = comm.gather([(tables[name], *(each[name] for each in found)) for name in tables])
+    time = results.experiment.time
+
+    def write() -> None:
+        parts = [part for of_rank in gathered or () for part in of_rank]
+        texts = {"first_guess": "value minus first guess", "analysis": "value minus analysis"}
+        columns = {
+            f"minus_{kind}": (np.concatenate([part[i] for part in parts]), text)
+            for i, (kind, text) in enumerate(texts.items(), start=1)
+        }
+        whole = joined([part[0] for part in parts])
+        clock = Clock(time.start, time.calendar)
+        write_table(results.folder / OBSERVATIONS, whole, clock, attributes, columns)
+
+    on_root(comm, write)
 
 
 def write_errors(results: Results, recovery: Recovery, recovered: Recovered) -> None:

@@ -78,9 +78,16 @@ def read_table(path: Path, clock: Clock) -> ObservationTable:
 
 
 def write_table(
-    path: Path, table: ObservationTable, clock: Clock, attributes: Mapping[str, Any] | None = None
+    path: Path,
+    table: ObservationTable,
+    clock: Clock,
+    attributes: Mapping[str, Any] | None = None,
+    more: Mapping[str, tuple[np.ndarray, str]] | None = None,
 ) -> None:
-    """Write ``table`` in this layout, wholly or not at all; it reads back the same."""
+    """Write ``table`` in this layout, wholly or not at all; it reads back the same.
+
+    ``more``: further columns by name, with their long names.
+    """
     unfinished = path.with_name(f".{path.name}.unfinished")
     x, y = POSITIONS[table.geometry]
     with LIBRARY, netCDF4.Dataset(unfinished, "w") as dataset:
@@ -88,9 +95,9 @@ def write_table(
         dataset.setncatts(dict(attributes or {}))
         dataset.createDimension("observation", len(table))
 
-        def column(name: str, kind: str, values: np.ndarray, **more: Any) -> None:
+        def column(name: str, kind: str, values: np.ndarray, **others: Any) -> None:
             made = dataset.createVariable(name, kind, ("observation",), zlib=True)
-            made.setncatts({**ATTRIBUTES.get(name, {}), **more})
+            made.setncatts({**ATTRIBUTES.get(name, {}), **others})
             made[:] = values
 
         origin = clock.origin.strftime("%Y-%m-%d %H:%M:%S")
@@ -119,6 +126,8 @@ def write_table(
         column("error", "f8", table.error, coordinates=where)
         flags = np.arange(2, dtype="i1")
         column("quality", "i1", ~table.good, flag_values=flags, flag_meanings="good bad")
+        for name, (values, text) in (more or {}).items():
+            column(name, "f8", values, long_name=text, coordinates=where)
     make_durable(unfinished)
     unfinished.replace(path)
     sync_folder(path.parent)

@@ -101,6 +101,8 @@ def test_departures_and_the_background_check(model, inputs, some):
     np.testing.assert_allclose(found[2]["Jo.T"], [0.0, 0.0, 0.0])
     np.testing.assert_allclose(found[4]["Jo.T"], [0.0, -2.0, -14.0])
     np.testing.assert_allclose(found[6]["Jo.eta"], [-2.0])
+    misfits = some.misfits(found)
+    np.testing.assert_allclose(misfits["Jo.T"], [0.0, 0.0, 0.5, 7.0])  # values 1, 2, 2.5, 9
     checked = some.checked(found)
     assert checked.count() == {"Jo.T": 3, "Jo.eta": 1}
     assert checked.rejections.counts["Jo.T"][Reason.DEPARTURE] == 1

@@ -37,7 +37,8 @@ def test_a_table_reads_back_as_it_was_written(tmp_path, geometry):
     some = table(geometry, value=[1.0, 2.0, np.nan], good=[True, False, True], time=[0.1, 1e6, 7.0])
     other = table(geometry, "eta", error=np.nan, depth=0.0)
     whole = joined([some, other])
-    write_table(tmp_path / "a.nc", whole, CLOCK, {"title": "a test"})
+    more = {"minus_analysis": (np.arange(4.0), "value minus analysis")}
+    write_table(tmp_path / "a.nc", whole, CLOCK, {"title": "a test"}, more)
     found = read_table(tmp_path / "a.nc", CLOCK)
     assert (found.names, found.geometry) == (whole.names, geometry)
     for name in set(COLUMNS) - {"row"}:
@@ -46,6 +47,7 @@ def test_a_table_reads_back_as_it_was_written(tmp_path, geometry):
     assert [path.name for path in tmp_path.iterdir()] == ["a.nc"]
     with netCDF4.Dataset(tmp_path / "a.nc") as dataset:
         assert dataset.featureType == "point" and dataset.title == "a test"
+        assert dataset["minus_analysis"][:].tolist() == [0.0, 1.0, 2.0, 3.0]
         assert dataset["time"].units == "seconds since 2000-01-01 00:00:00"
 
 
