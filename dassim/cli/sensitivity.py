@@ -104,7 +104,7 @@ def differentiate(
     write(namelist, experiment, problem, evaluation.gradient, path)
     points = namelist.sensitivity.points
     if points:
-        compare(problem, evaluation.gradient, points, namelist.sensitivity.seed, comm)
+        compare(problem, total, evaluation.gradient, points, namelist.sensitivity.seed, comm)
     return 0
 
 
@@ -164,6 +164,7 @@ def draw(path: Path) -> None:
 
 def compare(
     problem: SensitivityProblem,
+    total: float,
     gradient: Control,
     points: int,
     seed: int,
@@ -173,7 +174,7 @@ def compare(
     from dassim.assimilation.objectives import compare_at_points
     from dassim.config.sensitivity import difference_steps
 
-    steps = difference_steps(problem)
+    steps = difference_steps(problem, total, gradient)
     if comm.is_root:
         typer.echo(f"{'by':<24}{'at':>16}{'adjoint':>16}{'differences':>16}{'apart':>12}")
     worst = 0.0

@@ -34,8 +34,8 @@ from dassim.simulation.trees import named_leaves
 
 DAY = 86400.0
 
-STEP = 0.1
-"""Steps of finite differences, as a part of the spread of what is changed."""
+STEP, CHANGE = 0.1, 1e-6
+"""Of the spread of what is changed, and of the number that is differentiated."""
 
 
 @dataclass(frozen=True)
@@ -128,20 +128,28 @@ def _path(name: str, inputs: RunInputs, paths: Mapping[str, str], index: int) ->
     raise NamelistError([Problem(("sensitivity", "by", index), message)])
 
 
-def difference_steps(problem: SensitivityProblem) -> dict[str, float]:
-    """A part of the spread of each leaf; of one that does not vary, of its size, or of 1."""
+def difference_steps(
+    problem: SensitivityProblem, total: float, gradient: Control
+) -> dict[str, float]:
+    """Steps of finite differences, by path: at most :data:`STEP` times the spread of the leaf, and
+    by which the number, ``total``, changes by at most its part :data:`CHANGE`. Smaller changes are
+    lost in round-off, larger ones bend."""
     leaves = named_leaves(problem.objective.transform.background)
+    derivatives = {**gradient.distributed, **gradient.replicated}
     domain = problem.objective.run.domain
+
+    def whole(field: Any) -> np.ndarray:
+        values = np.asarray(field, float)
+        return domain.gather(values) if values.shape[-2:] == domain.shape else values
+
     steps = {}
     for path in problem.names:
-        values = np.asarray(leaves[path], float)
-        whole = domain.gather(values) if values.shape[-2:] == domain.shape else values
-        steps[path] = STEP * (float(np.std(whole)) or float(np.max(np.abs(whole))) or 1.0)
+        steepest = float(np.max(np.abs(whole(derivatives[path]))))
+        spread = float(np.std(whole(leaves[path]))) or np.inf
+        bend = CHANGE * abs(total) / steepest if steepest and total else np.inf
+        step = min(STEP * spread, bend)
+        steps[path] = step if np.isfinite(step) else STEP
     return steps
-
-
-def zero(problem: SensitivityProblem) -> Control:
-    return problem.objective.transform.zero()
 
 
 def output_of(problem: SensitivityProblem, gradient: Control) -> dict[str, Any]:

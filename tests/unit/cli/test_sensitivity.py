@@ -1,0 +1,89 @@
+"""``dassim sensitivity`` of a toy: against finite differences, and what it leaves."""
+
+import csv
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+import yaml
+
+import dassim as library
+from dassim.config.experiment import Experiment
+from dassim.config.ocean.objectives import Number
+from dassim.parallel import SerialCommunicator
+from tests.models.plate import Plate
+
+OCEAN = Path(__file__).parents[1] / "config" / "data" / "ocean.yaml"
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    """What the namelist describes is the plate, whose number is the mean of the dye."""
+
+    def build(namelist, comm=None):
+        model = Plate.create(comm=SerialCommunicator())
+        return Experiment(namelist.name, model, model.parameters(), model.state(), namelist.time)
+
+    def number(section, model):
+        return Number("energy", "K2", lambda state: jnp.mean(state.T**2))
+
+    monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
+    monkeypatch.setattr("dassim.config.ocean.objectives.number", number)
+    monkeypatch.setattr("dassim.config.ocean.objectives.with_fields", lambda p, *_: (p, {}))
+
+
+@pytest.fixture
+def namelist(tmp_path, monkeypatch):
+    monkeypatch.setattr(Plate, "grid", None, raising=False)
+
+    def write(by=("T", "growth", "tracers.dye")):
+        section = {
+            "window": {"start": "20 min", "length": "10 min"},
+            "objective": {"type": "kinetic_energy"},
+            "by": list(by),
+            "points": 3,
+            "adjoint": {"segment": "5 min"},
+        }
+        path = tmp_path / "plate.yaml"
+        time = {"duration": "60 min", "step": "1 min"}
+        content = {"base": str(OCEAN), "name": "plate", "time": time, "sensitivity": section}
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def test_the_gradient_agrees_with_finite_differences_and_is_written(dassim, namelist, tmp_path):
+    result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].startswith("energy at 2000-02-29 00:30:00: ")
+    assert float(lines[-1].removeprefix("largest relative difference: ")) < 1e-7
+    assert sum(line.startswith("growth ") for line in lines) == 3
+    data = library.open(tmp_path / "s", "sensitivity")
+    assert data["energy_by_T"].attrs["units"] == "K2 (K)-1"
+    assert data["energy_by_T"].dims[-2:] == ("row", "column")
+    assert float(data["energy_by_T"].min()) > 0
+    assert not data["energy_by_tracers_dye"].values.any()
+    assert (tmp_path / "s" / "figures" / "energy_by_T.png").exists()
+    with (tmp_path / "s" / "sensitivity.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == []
+
+
+def test_what_there_is_not_is_refused(dassim, namelist, tmp_path):
+    result = dassim("sensitivity", namelist(by=["grow"]), "-o", tmp_path / "s")
+    assert result.code == 2
+    assert "sensitivity.by[0]: found 'grow'; expected one of" in result.err
+    assert "did you mean growth?" in result.err
+
+
+def test_a_run_that_is_not_finite_says_so(dassim, namelist, tmp_path, monkeypatch):
+    step = Plate.step
+    monkeypatch.setattr(
+        Plate,
+        "step",
+        lambda self, p, s: step(self, p, s).__class__(jnp.nan * s.T, s.tracers, s.time),
+    )
+    result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
+    assert result.code == 3
+    assert "the run is not finite" in result.err
