@@ -7,9 +7,11 @@ them. The hash is that of the file, as ``sha256sum`` gives it.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +56,32 @@ def write_file(
     return Seal(size, digest.hexdigest())
 
 
+@contextmanager
+def new_hdf5(path: Path, **options: Any) -> Iterator[h5py.File]:
+    """A new HDF5 file. What goes wrong with it is raised when HDF5 has let go of it: HDF5 keeps a
+    file that it cannot write, and crashes with it at the end of the program."""
+    with _Patient(path, "w+") as plain:
+        with h5py.File(plain, "w", **options) as file:
+            yield file
+        if plain.failure is not None:
+            raise plain.failure
+
+
+class _Patient(io.FileIO):
+    """Keeps the first error of its writes, and takes what comes after without writing it."""
+
+    failure: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        left = memoryview(content)
+        try:
+            while left and self.failure is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.failure = error
+        return len(content)
+
+
 def _laid_out(
     path: Path,
     arrays: Mapping[str, Any],
@@ -62,7 +90,7 @@ def _laid_out(
 ) -> list[Extent]:
     """Make the file but for the contents of large arrays."""
     extents = []
-    with h5py.File(path, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs.update(of_file)
         for name, values in arrays.items():
             array = np.ascontiguousarray(values).reshape(np.shape(values))

@@ -16,7 +16,7 @@ import numpy as np
 
 from dassim.grid.variables import Variable
 from dassim.io.durable import Seal, plain_errors, sealed
-from dassim.io.onepass import write_file
+from dassim.io.onepass import new_hdf5, write_file
 from dassim.parallel import Block, Domain
 
 SCHEMA = "dassim state 1"
@@ -161,7 +161,7 @@ def write_index(
 
     For people and scripts: a piece that is missing reads as not-a-number there.
     """
-    with h5py.File(path, "w", libver="latest") as file:
+    with new_hdf5(path, libver="latest") as file:
         file.attrs.update({"schema": SCHEMA, **notes})
         whole = Block(range(0), range(0))
         for name, leaf in leaves.items():

@@ -3,12 +3,15 @@ the ocean."""
 
 import json
 import os
+import re
 import signal
+import subprocess
 from pathlib import Path
 
 import h5py
 import pytest
 
+from dassim import open as open_fields
 from dassim.config.experiment import Experiment
 from dassim.config.schema.run import Time
 from tests.models.plate import Plate
@@ -35,8 +38,8 @@ def toy(request, monkeypatch):
     _replace_experiment(monkeypatch, Plate.create().parameters(), lambda: None)
 
 
-def _replace_experiment(monkeypatch, parameters, meanwhile):
-    model = Plate.create()
+def _replace_experiment(monkeypatch, parameters, meanwhile, model=None):
+    model = model or Plate.create()
 
     def build(namelist, comm=None):
         meanwhile()
@@ -156,6 +159,49 @@ def test_a_variable_that_there_is_not(dassim, namelist, tmp_path):
     result = dassim("run", namelist, "-o", tmp_path / "run", "--set", stream)
     assert result.code == 2
     assert "output[0].variables[0]: found 'heat'; expected" in result.err
+
+
+# -- disks ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """States of 120 kB; all restarts are kept."""
+    plate = Plate.create((50, 100))
+    _replace_experiment(monkeypatch, plate.parameters(), lambda: None, plate)
+    options = ["time.duration=12 min", "restarts={every: 1 min, keep_last: 100}"]
+    return [word for option in options for word in ("--set", option)]
+
+
+STREAM = "output=[{name: fast, every: 1 min, kind: snapshot, variables: [T], precision: float64}]"
+
+
+@pytest.mark.parametrize("output", ["output=[]", STREAM], ids=["restarts", "fields"])
+def test_a_full_disk_ends_a_run_that_goes_on_with_room(dassim, namelist, disk, large, output):
+    options = ["-o", disk / "run", "--set", output, *large]
+    result = dassim("run", namelist, *options)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert re.search(r"bytes needed, \d+ free|No space left|free some space", result.err)
+    kept = sorted(path.name for path in (disk / "run" / "restarts").glob("0*"))
+    assert kept
+    subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+    resumed = dassim("run", namelist, *options, "--resume")
+    assert (resumed.code, resumed.err) == (0, "")
+    assert resumed.out.startswith(f"going on from {disk}/run/restarts/{kept[-1]}\n")
+    if output == STREAM:
+        assert open_fields(disk / "run").sizes["time"] == 12
+
+
+def test_a_disk_that_is_read_only_is_named(dassim, namelist, disk):
+    assert dassim("run", namelist, "-o", disk / "run").code == 0
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    longer = ["--resume", "--set", "time.duration=40 min"]
+    for folder, options in (("run", longer), ("new", [])):
+        result = dassim("run", namelist, "-o", disk / folder, *options)
+        assert (result.code, result.err.count("\n")) == (1, 1)
+        assert ": Read-only file system; choose a folder that can be written, by" in result.err
+    with h5py.File(disk / "run" / "restarts" / "0001-01-01T00-30-00" / "index.h5") as last:
+        assert last["T"].shape == (2, 6, 8)
 
 
 @pytest.mark.filterwarnings("ignore::dassim.config.errors.NamelistWarning")

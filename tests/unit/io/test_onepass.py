@@ -49,14 +49,10 @@ def test_equal_arrays_make_equal_files(tmp_path):
     assert one == other
 
 
-def test_a_disk_that_takes_no_more_is_an_error(tmp_path):
-    """Of an array whose content goes to the file directly."""
+@pytest.mark.parametrize("sizes", [[2**18], [2**10] * 256], ids=["directly", "by HDF5"])
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_disk_that_takes_no_more_is_an_error(disk, sizes):
+    """Of 1 MiB, when contents of 2 MiB go to the file."""
+    arrays = {f"array {number}": np.zeros(size) for number, size in enumerate(sizes)}
     with pytest.raises(OSError, match="No space left on device"):
-        write_file(_full(tmp_path), {"large": np.zeros(LARGE)}, {"large": {}}, {})
-
-
-def _full(folder):
-    """A path whose file is always full."""
-    path = folder / "full"
-    path.symlink_to("/dev/full")
-    return path
+        write_file(disk / "full.h5", arrays, {name: {} for name in arrays}, {})
