@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from dassim.simulation.checkpoints import Store
 from dassim.simulation.errors import RunError
 
 PREFIX = "evaluation."
+SAME_RANKS = "a recovery goes on with the number and the layout of ranks that it began with"
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,21 @@ class Checkpoints:
 
     def newest(self, like: Any) -> State | None:
         """``like``: a control vector of this rank."""
-        common = set.intersection(*self.comm.allgather(self._names()))
+        each = self.comm.allgather(self._names())
+        common = set.intersection(*each)
         if not common:
+            if any(each):
+                raise RunError(f"found checkpoints of {sum(map(bool, each))} ranks; {SAME_RANKS}")
             return None
-        return State.from_arrays(self.store.read(max(common)), like)
+        state, problem = None, None
+        try:
+            state = State.from_arrays(self.store.read(max(common)), like)
+        except (KeyError, ValueError) as error:
+            problem = str(error)
+        problems = [text for text in self.comm.allgather(problem) if text]
+        if problems:
+            raise RunError(f"found checkpoints of other fields ({problems[0]}); {SAME_RANKS}")
+        return state
 
     def clear(self) -> None:
         self.comm.barrier()
@@ -88,11 +100,14 @@ class IterationLog:
             table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
             table.writeheader()
             table.writerows(rows)
-        with plain_errors(self.path):
-            write_text(self.path, text.getvalue())
+        write_text(self.path, text.getvalue())
 
-    def _on_root(self, action: Any) -> None:
+    def _on_root(self, action: Callable[[], None]) -> None:
+        def in_plain_words() -> None:
+            with plain_errors(self.path):
+                action()
+
         try:
-            on_root(self.comm, action)
+            on_root(self.comm, in_plain_words)
         except RankError as error:
             raise RunError(f"{error}; make room, and go on with --resume") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ STEP, CHANGE = 0.1, 1e-6
 @dataclass(frozen=True)
 class SensitivityProblem:
     """A number at the end of a window, ``objective``, and what it is differentiated by: for each
-    path, the name by which the namelist calls it."""
+    path, the name by which the namelist calls it. ``sizes``: by name, of changes of fields that are
+    0 everywhere."""
 
     objective: FourDVar
     window: Window
@@ -49,6 +50,7 @@ class SensitivityProblem:
     number: str
     units: str
     names: Mapping[str, str]
+    sizes: Mapping[str, float] = field(default_factory=dict)
 
     def variable(self, path: str, known: Mapping[str, Variable]) -> Variable:
         """The derivative by the leaf at ``path``, as it is written."""
@@ -71,7 +73,7 @@ def build_sensitivity(
 ) -> SensitivityProblem:
     """All ranks call this together. Raises NamelistError, or DataError for a state that is not
     there."""
-    from dassim.config.ocean.objectives import number, with_fields
+    from dassim.config.ocean.objectives import SIZES, number, with_fields
 
     section = required(namelist)
     require_constant_parameters(experiment, ("sensitivity",))
@@ -94,7 +96,7 @@ def build_sensitivity(
         segment, window.lengths, inputs, (distributed, replicated), schedule, disk
     )
     return SensitivityProblem(
-        objective, window, build_clock(experiment), wanted.name, wanted.units, found
+        objective, window, build_clock(experiment), wanted.name, wanted.units, found, SIZES
     )
 
 
@@ -138,14 +140,14 @@ def difference_steps(
     derivatives = {**gradient.distributed, **gradient.replicated}
     domain = problem.objective.run.domain
 
-    def whole(field: Any) -> np.ndarray:
-        values = np.asarray(field, float)
+    def whole(leaf: Any) -> np.ndarray:
+        values = np.asarray(leaf, float)
         return domain.gather(values) if values.shape[-2:] == domain.shape else values
 
     steps = {}
-    for path in problem.names:
+    for path, name in problem.names.items():
         steepest = float(np.max(np.abs(whole(derivatives[path]))))
-        spread = float(np.std(whole(leaves[path]))) or np.inf
+        spread = float(np.std(whole(leaves[path]))) or problem.sizes.get(name, np.inf)
         bend = CHANGE * abs(total) / steepest if steepest and total else np.inf
         step = min(STEP * spread, bend)
         steps[path] = step if np.isfinite(step) else STEP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,16 @@ def derivatives(folder: Path, data: Any) -> Iterator[Shown]:
         if not np.isfinite(field.values).any():
             continue
         what = str(name).replace("_", " ")
-        maps.draw(
-            folder / f"{name}.png", field, now, what, date_of(now), "cmo.balance", symmetric=True
-        )
+        colours, units = "cmo.balance", per(field.attrs.get("units", ""))
+        path = folder / f"{name}.png"
+        maps.draw(path, field, now, what, date_of(now), colours, symmetric=True, units=units)
         yield Shown(f"{name}.png", f"{field.attrs.get('long_name', what)}, level {level}.")
+
+
+def per(units: str) -> str:
+    """The unit of a derivative as it is read.
+
+    >>> per("1e6 m3 s-1 (W m-2)-1"), per("K")
+    ('Sv / (W m-2)', 'K')
+    """
+    return re.sub(r"\((.*)\)-1$", r"/ (\1)", units.replace("1e6 m3 s-1", "Sv"))

@@ -34,6 +34,17 @@ MIXING = {
 """Coefficients at the upper faces of all cells but the topmost, added to those of the closures."""
 
 
+SIZES = {
+    "stress_x": 0.1,
+    "stress_y": 0.1,
+    "heat": 100.0,
+    "freshwater": 1e-7,
+    "vertical_diffusivity": 1e-2,
+    "vertical_viscosity": 1e-2,
+}
+"""What counts as a change of a field that is 0 everywhere."""
+
+
 class Number(NamedTuple):
     """What is differentiated: this rank's share of it as a function of the state."""
 

@@ -1,0 +1,146 @@
+"""A recovery that is interrupted anywhere goes on with the same numbers, and says how it ended."""
+
+import csv
+import json
+from dataclasses import replace
+
+import jax.numpy as jnp
+import pytest
+
+from dassim.assimilation import recovery as module
+from dassim.assimilation.journal import Checkpoints, IterationLog
+from dassim.assimilation.lbfgs import Stop
+from dassim.assimilation.minimise import Criteria
+from dassim.assimilation.recovery import PlainReporter, Recovery, recover
+from dassim.assimilation.window import Window
+from dassim.parallel import SerialCommunicator
+from dassim.simulation.clock import Clock
+from dassim.simulation.errors import RunError
+from dassim.simulation.folder import RunFolder
+from tests.models.twin import LorenzTwin
+
+ITERATIONS = 6
+
+
+class KilledError(BaseException):
+    """What ends a process at once."""
+
+
+@pytest.fixture(scope="module")
+def objective():
+    return LorenzTwin(SerialCommunicator(), n=8).objective()
+
+
+@pytest.fixture
+def recovery(objective):
+    criteria = Criteria(iterations=ITERATIONS)
+    return Recovery(objective, Window.of(0, 8, 4), Clock(time_step=0.05), criteria=criteria)
+
+
+def table(folder):
+    with (folder / "iterations.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k not in ("seconds", "memory (MB)")} for row in rows]
+
+
+def quiet():
+    return PlainReporter(lambda _: None)
+
+
+@pytest.fixture
+def whole(recovery, tmp_path):
+    (tmp_path / "whole").mkdir()
+    recover(recovery, RunFolder(tmp_path / "whole"), reporter=quiet())
+    return table(tmp_path / "whole")
+
+
+def dies(monkeypatch, owner, name, call, *, after):
+    """The ``call``-th call of a method kills the process, before it does anything or ``after``."""
+    method, count = getattr(owner, name), iter(range(1, 1000))
+
+    def killing(*arguments, **options):
+        if next(count) != call:
+            return method(*arguments, **options)
+        if after:
+            method(*arguments, **options)
+        raise KilledError
+
+    monkeypatch.setattr(owner, name, killing)
+
+
+@pytest.mark.parametrize("call", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        (Checkpoints, "save", False),
+        (Checkpoints, "save", True),
+        (IterationLog, "add", False),
+        (IterationLog, "add", True),
+    ],
+)
+def test_killed_anywhere_it_resumes_with_the_same_table(
+    recovery, whole, tmp_path, monkeypatch, owner, name, after, call
+):
+    folder = RunFolder(tmp_path / "killed")
+    folder.path.mkdir()
+    with monkeypatch.context() as patch:
+        dies(patch, owner, name, call, after=after)
+        with pytest.raises(KilledError):
+            recover(recovery, folder, reporter=quiet())
+    resumed = recover(recovery, folder, resume=True, reporter=quiet())
+    assert resumed.result.stop is Stop.ITERATIONS
+    assert table(folder.path) == whole
+
+
+def test_more_iterations_go_on_from_the_last(recovery, whole, tmp_path):
+    folder = RunFolder(tmp_path / "more")
+    folder.path.mkdir()
+    fewer = replace(recovery, criteria=Criteria(iterations=2))
+    assert recover(fewer, folder, reporter=quiet()).result.stop is Stop.ITERATIONS
+    recover(recovery, folder, resume=True, reporter=quiet())
+    assert table(folder.path) == whole
+    assert json.loads(folder.record.read_text())["status"] == "iterations"
+
+
+def test_without_resume_it_begins_anew(recovery, whole, tmp_path):
+    lines = []
+    folder = RunFolder(tmp_path / "whole")
+    recover(recovery, folder, reporter=PlainReporter(lines.append))
+    assert table(folder.path) == whole
+    assert lines[0].split()[:3] == ["iteration", "J", "Jo"]
+    assert len(lines) == 1 + len(whole)
+
+
+def test_a_first_guess_that_is_not_finite_is_not_called_converged(recovery, tmp_path):
+    def broken(control):
+        evaluation = recovery.objective(control)
+        return replace(evaluation, shares={"Jo": jnp.nan})
+
+    class Broken:
+        run, transform, space = (
+            recovery.objective.run,
+            recovery.objective.transform,
+            recovery.objective.space,
+        )
+        __call__ = staticmethod(broken)
+
+    found = recover(replace(recovery, objective=Broken()), RunFolder(tmp_path), reporter=quiet())
+    assert found.result.stop is Stop.NON_FINITE
+    assert not found.result.converged
+    assert (
+        module.outcome(found.result.stop) == "ended: the cost is not finite wherever it was tried"
+    )
+
+
+def test_a_table_that_cannot_be_written_is_an_error_in_words(recovery, tmp_path):
+    (tmp_path / "iterations.csv").mkdir()
+    with pytest.raises(RunError, match=r"iterations.csv: Is a directory; make room"):
+        recover(recovery, RunFolder(tmp_path), reporter=quiet())
+
+
+def test_checkpoints_of_another_layout_are_refused(recovery, tmp_path):
+    folder = RunFolder(tmp_path)
+    recover(recovery, folder, reporter=quiet())
+    other = replace(recovery, objective=LorenzTwin(SerialCommunicator(), n=6).objective())
+    with pytest.raises(RunError, match=r"found an array of shape \(1, 8\), expected \(1, 6\)"):
+        recover(other, folder, resume=True, reporter=quiet())
