@@ -19,6 +19,7 @@ COMMANDS = (
     "run",
     "schema",
     "sensitivity",
+    "submit",
     "twin",
     "verify-adjoint",
 )

@@ -1,0 +1,239 @@
+"""``dassim submit``: a namelist as a job of Slurm, or as a chain of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from dassim.cli.options import FolderOption, NamelistPath, Overrides
+
+if TYPE_CHECKING:
+    from dassim.cli.jobs import Job
+    from dassim.config.schema.site import Site
+
+KINDS = ("nature_run", "assimilate", "sensitivity", "ensemble", "chain")
+
+SUBMISSIONS = "submissions"
+"""In the folder of a run: the scripts of its jobs, and where they come from."""
+
+
+def command(
+    namelist: NamelistPath,
+    site: Annotated[
+        str, typer.Option(help="A file of jobs/sites by its name, or the path of one.")
+    ],
+    job: Annotated[str, typer.Option(help=f"What to do: {', '.join(KINDS)}.")] = KINDS[0],
+    chain: Annotated[
+        bool,
+        typer.Option(
+            "--chain",
+            help="--job chain: nature run, its collation, recovery, and forecast from it.",
+        ),
+    ] = False,
+    ranks: Annotated[int, typer.Option(min=1, help="Ranks of the job.")] = 2,
+    time: Annotated[str, typer.Option(help="Time limit, as Slurm writes it.")] = "01:00:00",
+    notice: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Seconds before its end at which a job is told; by default the time of five of "
+            "the run's restarts, and 120 at least.",
+        ),
+    ] = None,
+    members: Annotated[int, typer.Option(min=1, help="Members of an ensemble.")] = 4,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the scripts and submit nothing.")
+    ] = False,
+    folder: FolderOption = None,
+    jobs: Annotated[
+        Path | None,
+        typer.Option(help="A clone's folder jobs; by default the one beside this installation."),
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Check a namelist for a number of ranks, and submit it at a site.
+
+    Scripts go to the run's folder, are shown, checked with sbatch --test-only and submitted; what
+    they come from is noted beside them. Exit codes: 0 submitted, 1 Slurm refuses, 2 the request
+    cannot be met.
+    """
+    from dassim.cli.jobs import SubmitError
+    from dassim.cli.ranks import BAD_INPUT, print_problems
+    from dassim.config import Namelist, NamelistError, load
+    from dassim.config.plan import plan
+    from dassim.config.site import load_site
+    from dassim.config.text import as_yaml
+
+    home = (jobs or Path(__file__).parents[2] / "jobs").resolve()
+    kind, options = "chain" if chain else job, tuple(overrides or ())
+    try:
+        _require_kind(kind)
+        place = load_site(site, home / "sites")
+        loaded = load(namelist, Namelist, overrides=options)
+        run = (folder or Path("runs") / loaded.namelist.name).resolve()
+        with loaded.located():
+            plan(loaded.namelist, ranks)
+            if kind == "chain":
+                _require_own_data(loaded.namelist, run)
+    except NamelistError as error:
+        print_problems(error)
+        raise SystemExit(BAD_INPUT) from None
+
+    request = Request(
+        namelist.resolve(), run, options, ranks, time, notice or _notice(run), members
+    )
+    steps = tuple(_steps(kind, request))
+    try:
+        numbers = _submit(steps, place, home, run, dry_run)
+    except SubmitError as error:
+        typer.echo(f"dassim submit: {error}", err=True)
+        raise SystemExit(1) from None
+    if not dry_run:
+        _note(steps, numbers, place, home, run, as_yaml(loaded.namelist))
+        for step, number in zip(steps, numbers, strict=True):
+            typer.echo(f"submitted {step.kind} as job {number}; see {run / SUBMISSIONS}")
+
+
+class Request(NamedTuple):
+    """What is asked for: see the options of the command."""
+
+    namelist: Path
+    run: Path
+    overrides: tuple[str, ...]
+    ranks: int
+    time: str
+    notice: int
+    members: int
+
+
+def _steps(kind: str, request: Request) -> Iterator[Job]:
+    """The jobs, each of which waits for the one before."""
+    if kind == "chain":
+        recovery = request.run / "recovery"
+        yield _job("nature_run", request, request.run)
+        yield _collation(request)
+        yield _job("assimilate", request, recovery)
+        yield _job("nature_run", request, recovery / "analysis")
+    elif kind == "ensemble":
+        yield _ensemble(request)
+    else:
+        yield _job(kind, request, request.run)
+
+
+def _sets(request: Request) -> list[str]:
+    return [word for override in request.overrides for word in ("--set", override)]
+
+
+def _job(kind: str, request: Request, folder: Path) -> Job:
+    from dassim.cli.jobs import Job
+
+    arguments = (str(request.namelist), "--folder", str(folder), *_sets(request))
+    return Job(kind, arguments, request.ranks, request.time, request.notice)
+
+
+def _collation(request: Request) -> Job:
+    from dassim.cli.jobs import Job
+
+    return Job("collate", (str(request.run),), 1, request.time, request.notice)
+
+
+def _ensemble(request: Request) -> Job:
+    from dassim.cli.jobs import Job
+
+    arguments = (str(request.namelist), str(request.run), *_sets(request))
+    members = f"0-{request.members - 1}"
+    return Job("ensemble", arguments, request.ranks, request.time, request.notice, array=members)
+
+
+def _submit(
+    steps: tuple[Job, ...], place: Site, home: Path, run: Path, dry_run: bool
+) -> tuple[str, ...]:
+    """The numbers of the jobs. Nothing is submitted unless Slurm would take all."""
+    from dassim.cli.jobs import script, submitted, tested
+
+    folder = run / SUBMISSIONS
+    texts = [script(step, place, home, folder) for step in steps]
+    for step, text in zip(steps, texts, strict=True):
+        typer.echo(f"--- {step.kind}\n{text}")
+    if dry_run:
+        return ()
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [
+        folder / f"{_now()}_{index}_{step.kind}.sbatch" for index, step in enumerate(steps, start=1)
+    ]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, encoding="utf-8")
+        tested(file)
+    numbers: list[str] = []
+    for file in files:
+        numbers.append(submitted(file, numbers[-1:]))
+    return tuple(numbers)
+
+
+def _note(
+    steps: tuple[Job, ...], numbers: tuple[str, ...], place: Site, home: Path, run: Path, text: str
+) -> None:
+    """Beside the scripts: commit, lock, versions, site, resolved namelist, numbers of the jobs."""
+    from dassim.provenance import versions
+
+    lock = home.parent / "uv.lock"
+    record = {
+        "submitted": datetime.now(UTC).isoformat(timespec="seconds"),
+        "jobs": [
+            {"job": number, **asdict(step)} for number, step in zip(numbers, steps, strict=True)
+        ],
+        "site": place.model_dump(mode="json", exclude_none=True),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+        "versions": versions(),
+        "namelist": text,
+    }
+    file = run / SUBMISSIONS / f"{_now()}.json"
+    file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _notice(run: Path) -> int:
+    """Seconds before its end at which a job is told: time for five restarts as this run has
+    written them, if it has."""
+    from dassim.cli.jobs import NOTICE
+
+    record = run / "run.json"
+    if not record.is_file():
+        return NOTICE
+    restarts = json.loads(record.read_text(encoding="utf-8")).get("files", {}).get("restarts", {})
+    each = restarts.get("seconds", 0.0) / max(1, restarts.get("count", 0))
+    return max(NOTICE, round(5 * each))
+
+
+def _require_kind(kind: str) -> None:
+    from dassim.config import NamelistError, Problem
+    from dassim.config.errors import mismatch, one_of, suggest
+
+    if kind not in KINDS:
+        message = mismatch(f"'{kind}'", one_of(KINDS), suggest(kind, KINDS))
+        raise NamelistError([Problem(("job",), message)])
+
+
+def _require_own_data(namelist: Any, run: Path) -> None:
+    """Refuse a chain whose recovery would read the data of another run."""
+    from dassim.config import NamelistError, Problem
+    from dassim.config.errors import mismatch
+
+    section = namelist.assimilation
+    if section is None:
+        message = mismatch("nothing", "what the chain recovers", "add a section assimilation")
+        raise NamelistError([Problem(("assimilation",), message)])
+    for index, data in enumerate(section.data):
+        if data.run is None or data.run.resolve() != run:
+            message = mismatch(str(data.run), f"the chain's own run, {run}", "name it")
+            raise NamelistError([Problem(("assimilation", "data", index, "run"), message)])
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

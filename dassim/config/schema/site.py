@@ -1,0 +1,44 @@
+"""How jobs run on a machine: a file of ``jobs/sites``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from dassim.config.schema.section import Count, Section
+
+Words = Annotated[tuple[str, ...], Strict(False)]
+
+
+class Site(Section):
+    """What differs from one cluster to the next."""
+
+    description: str
+    """What kind of machine it is."""
+    launch: Annotated[str, Field(examples=["srun --mpi=pmix"])] = "srun --mpi=pmix"
+    """Starts the ranks of a job."""
+    partition: str | None = None
+    """Partition that jobs go to; the cluster's own choice when left out."""
+    account: str | None = None
+    """Account that pays."""
+    ranks_per_node: Count = 1
+    """Ranks that a node takes."""
+    cores_per_rank: Count = 1
+    """Cores of a rank."""
+    gpus_per_node: Annotated[int, Field(ge=0)] = 0
+    """GPUs of a node; where there are any, every rank has one for itself."""
+    cuda_aware_mpi: bool = False
+    """Whether its MPI takes messages in the memory of a GPU."""
+    modules: Words = ()
+    """Modules to load."""
+    setup: Words = ()
+    """Lines of shell before anything runs."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Variables to set."""
+    options: Words = ()
+    """More options of sbatch."""
+    container: str | None = None
+    """Image (.sif) in which ranks run; the clone's own installation when left out."""
+    container_command: Annotated[str, Field(examples=["apptainer exec --nv"])] = "apptainer exec"
+    """Runs a command in the image."""
