@@ -1,9 +1,10 @@
 """Kill a run at random moments, resume it once, and compare with one that nobody disturbed.
 
-python -m tests.harness.kill [--times 20] [--ranks 2] [--seed 0]
+python -m tests.harness.kill [--times 20] [--ranks 2] [--seed 0] [NAMELIST [KEY=VALUE ...]]
 
-Three ways: SIGKILL to one rank, SIGKILL to all, SIGTERM to one rank. Prints a line for each kill;
-ends with code 1 if any resumed run differs in a bit of its end state or of its output.
+Of a plate of the tests, or of ``dassim run NAMELIST`` with these keys. Three ways: SIGKILL to one
+rank, SIGKILL to all, SIGTERM to one rank. Prints a line for each kill; ends with code 1 if any
+resumed run differs in a bit of its end state or of its output.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import json
 import random
 import shutil
 import signal
@@ -18,12 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import psutil
+
+import dassim
+from dassim.io.dataset import streams
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTINUE_ME = 75
@@ -32,16 +38,28 @@ WAYS = ("SIGKILL to one rank", "SIGKILL to all ranks", "SIGTERM to one rank")
 
 @dataclass(frozen=True)
 class Setting:
-    """How many ranks run for how many steps, and how long (s) at least the loop takes."""
+    """A Python ``program`` on so many ranks, which begins or goes on in the folder that is its last
+    argument. A line with the text ``begins`` tells that the time loop begins."""
 
-    ranks: int = 2
-    steps: int = 400
-    seconds: float = 2.0
+    ranks: int
+    program: tuple[str, ...]
+    begins: str
 
     def command(self, folder: Path) -> list[str]:
-        options = ["--steps", str(self.steps), "--seconds", str(self.seconds)]
-        program = [sys.executable, "-m", "tests.models.endurance", str(folder), *options]
-        return [str(PROJECT / "tools" / "mpirun"), str(self.ranks), *program]
+        launcher = [str(PROJECT / "tools" / "mpirun"), str(self.ranks)]
+        return [*launcher, sys.executable, "-m", *self.program, str(folder)]
+
+
+def endurance(ranks: int = 2, steps: int = 400, seconds: float = 2.0) -> Setting:
+    """The plate, in a loop that takes at least so many ``seconds``."""
+    options = ("--steps", str(steps), "--seconds", str(seconds))
+    return Setting(ranks, ("tests.models.endurance", *options), "running")
+
+
+def experiment(ranks: int, namelist: str, overrides: Iterable[str] = ()) -> Setting:
+    """``dassim run`` with a namelist."""
+    keys = [word for override in overrides for word in ("--set", override)]
+    return Setting(ranks, ("dassim", "run", namelist, "--resume", *keys, "-o"), "  step 0/")
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,7 @@ def kill_and_resume(
     )
     assert run.stdout is not None
     for line in run.stdout:
-        if line.strip() == "running":
+        if setting.begins in line:
             break
     while restarted and run.poll() is None and not restarts(folder):
         time.sleep(0.01)
@@ -96,7 +114,7 @@ def kill_and_resume(
         with contextlib.suppress(psutil.NoSuchProcess):
             rank.send_signal(number)
     run.stdout.read()
-    code = run.wait(timeout=60)
+    code = run.wait(timeout=300)
     newest = max((path.name for path in restarts(folder)), default=None)
     resumed = subprocess.run(setting.command(folder), cwd=PROJECT, capture_output=True, text=True)
     said = [line for line in resumed.stdout.splitlines() if line.startswith("going on from ")]
@@ -123,7 +141,8 @@ def processes(launcher: int) -> list[psutil.Process]:
 
 
 def _is_rank(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
+    """A process that has just ended has no command line."""
+    with contextlib.suppress(psutil.NoSuchProcess, IndexError):
         return Path(process.cmdline()[0]).name.startswith("python")
     return False
 
@@ -133,14 +152,26 @@ def restarts(folder: Path) -> list[Path]:
     return [path for path in found.iterdir() if path.name[0] != "."] if found.is_dir() else []
 
 
+def seconds_in_loop(folder: Path) -> float:
+    """Of the run's last session."""
+    seconds = json.loads((folder / "run.json").read_text())["wall_seconds"]
+    return seconds["total"] - seconds["start"] - seconds["compile"]
+
+
 def fingerprint(folder: Path) -> str:
-    """Of all bits of the end state and of all lines of output."""
+    """Of all bits of the end state and of the output."""
     digest = hashlib.sha256()
     with h5py.File(max(restarts(folder)) / "index.h5") as file:
         for name in sorted(file):
             digest.update(name.encode() + np.asarray(file[name]).tobytes())
     for path in sorted(folder.glob("means_*.txt")):
         digest.update(path.read_bytes())
+    for stream in streams(folder):
+        with dassim.open(folder, stream) as data:
+            for name in sorted(map(str, data.variables)):
+                values = data[name].values
+                plain = values.astype(str) if values.dtype == object else values  # dates
+                digest.update(name.encode() + plain.tobytes())
     return digest.hexdigest()
 
 
@@ -149,17 +180,22 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20, help="kills of each way")
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("namelist", nargs="?")
+    parser.add_argument("keys", nargs="*", metavar="KEY=VALUE")
     options = parser.parse_args()
-    setting, chance = Setting(options.ranks), random.Random(options.seed)
+    setting = endurance(options.ranks)
+    if options.namelist:
+        setting = experiment(options.ranks, options.namelist, options.keys)
+    chance = random.Random(options.seed)
     folder = Path(tempfile.mkdtemp())
     failed = 0
     try:
-        begin = time.monotonic()
         expected = undisturbed(setting, folder / "undisturbed")
-        print(f"undisturbed: {time.monotonic() - begin:.1f} s", flush=True)
-        for way in WAYS:
-            for number in range(options.times):
-                wait = chance.uniform(0.0, 2.0 * setting.seconds)
+        seconds = seconds_in_loop(folder / "undisturbed")
+        print(f"undisturbed: {seconds:.1f} s in the time loop", flush=True)
+        for number in range(options.times):
+            for way in WAYS:
+                wait = chance.uniform(0.0, seconds)
                 run = folder / "run"
                 kill = kill_and_resume(way, wait, setting, run, expected, chance)
                 failed += bool(kill.problems)

@@ -1,6 +1,6 @@
 """A program that runs the plate for a while, to be killed at any moment and resumed.
 
-tools/mpirun 2 python -m tests.models.endurance FOLDER [--steps 400] [--seconds 2]
+tools/mpirun 2 python -m tests.models.endurance [--steps 400] [--seconds 2] FOLDER
 
 Prints ``running`` when the time loop begins. Beside restarts it keeps a file of output that loses
 what is not flushed, as a background writer does.

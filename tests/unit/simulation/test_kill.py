@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from tests.harness.kill import WAYS, Setting, kill_and_resume, undisturbed
+from tests.harness.kill import WAYS, endurance, kill_and_resume, undisturbed
 
-SETTING = Setting(ranks=2, steps=120, seconds=1.0)
+SETTING = endurance(ranks=2, steps=120, seconds=1.0)
 
 
 @pytest.fixture(scope="module")
