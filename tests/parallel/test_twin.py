@@ -30,7 +30,7 @@ assimilation:
     - {{every: 10 min, errors: {{T: 0.2 K}}, levels: [1], stride: 2}}
   control: {{state: {{T: 1 K}}, parameters: {{growth: 1e-3}}, model_error: {{T: 0.1 K}}}}
   background: {{type: uncorrelated}}
-  minimiser: {{iterations: 8}}
+  minimiser: {{iterations: 5}}
 twin:
   first_guess: {{type: waves, wavenumbers: 2, size: {{T: 1 K}}}}
   forecast: 10 min
@@ -50,13 +50,14 @@ def folder():
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
-    """What the namelist describes is the plate."""
+    """What the namelist describes is the plate; scores and figures are left to other tests."""
 
     def build(namelist, comm=None):
         model = Plate.create(comm=comm)
         return Experiment(namelist.name, model, model.parameters(), model.state(), namelist.time)
 
     monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
+    monkeypatch.setattr("dassim.cli.twin.conclude", lambda *_: None)
 
 
 def rows(folder, comm, *, resume=False, request=None):
@@ -82,7 +83,7 @@ def test_cost_gradient_and_iterations_are_those_of_one_rank(folder):
     for name in ("Jb", "Jo.T", "Jo.T.2", "J", "|g|", "rmse T"):
         first = [float(table[0][name]) for table in (together, expected)]
         assert first[0] == pytest.approx(first[1], rel=1e-12)
-    for one, other in zip(together[:6], expected[:6], strict=True):
+    for one, other in zip(together, expected, strict=True):
         assert float(one["J"]) == pytest.approx(float(other["J"]), rel=1e-8)
 
 
@@ -91,13 +92,13 @@ def test_one_rank_that_is_asked_to_stop_stops_all_and_the_table_goes_on(folder):
     _, expected = rows(folder / "whole", comm)
     _begin(folder / "parts", comm)
     codes, found = [], []
-    for _ in range(3):
+    for _ in range(2):
         request = StopRequest()
         if comm.rank == comm.size - 1:
             request.received.append("SIGTERM")
         code, found = rows(folder / "parts", comm, resume=True, request=request)
         codes.append(code)
-    assert codes == [75, 75, 75]
+    assert codes == [75, 75]
     assert len(found) < len(expected)
     code, found = rows(folder / "parts", comm, resume=True)
     assert code == 0
