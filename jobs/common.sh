@@ -18,9 +18,12 @@ say() { echo "$(date '+%F %T') job ${SLURM_JOB_ID:-?}: $*"; }
 
 # on_ranks COMMAND...   run it on all ranks; signals to this script reach it; its exit code.
 on_ranks() {
-  local child="" code
-  # shellcheck disable=SC2064
-  forward() { say "got $1, the ranks stop in good order"; [ -n "$child" ] && kill -USR1 "$child"; }
+  local child="" told="" code
+  forward() {
+    told=$1
+    say "got $1, the ranks stop in good order"
+    kill -USR1 "$child" 2>/dev/null
+  }
   trap 'forward USR1' USR1
   trap 'forward TERM' TERM
   say "start ${SLURM_RESTART_COUNT:-0} on ${SLURM_JOB_NODELIST:-this machine}: $*"
@@ -28,9 +31,10 @@ on_ranks() {
   $LAUNCH $CONTAINER "$@" &
   child=$!
   while :; do # a signal ends the wait, not the child
+    told=""
     wait "$child"
     code=$?
-    kill -0 "$child" 2>/dev/null || break
+    [ -n "$told" ] || break
   done
   trap - USR1 TERM
   say "ended with $code"
