@@ -14,7 +14,8 @@ from dassim.grid.measures import Measure
 class Progress:
     """Where a run is: its date, its step of how many, numbers in words, and how fast it goes.
 
-    ``years_per_day``: simulated years per day of wall-clock time since the last line.
+    ``years_per_day``: simulated years per day of wall-clock time since the last line; 0 where there
+    is none.
     """
 
     date: str
@@ -29,17 +30,16 @@ class Progress:
         """
         >>> print(Progress("2000-01-02 00:00:00", 24, 48, ("speed 0.5 m s-1",), 12.3, 4e6, 61.0))
         2000-01-02 00:00:00  step 24/48  speed 0.5 m s-1  12.3 years/day  4 Mcells/s  0:01:01 left
+        >>> print(Progress("2000-01-01 00:00:00", 0, 48))
+        2000-01-01 00:00:00  step 0/48
         """
-        return "  ".join(
-            [
-                self.date,
-                f"step {self.step}/{self.steps}",
-                *self.numbers,
-                f"{self.years_per_day:.3g} years/day",
-                f"{self.cells_per_second / 1e6:.3g} Mcells/s",
-                f"{timedelta(seconds=round(self.seconds_left))} left",
-            ]
+        speed = (
+            f"{self.years_per_day:.3g} years/day",
+            f"{self.cells_per_second / 1e6:.3g} Mcells/s",
+            f"{timedelta(seconds=round(self.seconds_left))} left",
         )
+        parts = (self.date, f"step {self.step}/{self.steps}", *self.numbers)
+        return "  ".join(parts + (speed if self.years_per_day else ()))
 
 
 def in_words(values: Mapping[str, float], measures: Mapping[str, Measure]) -> tuple[str, ...]:
