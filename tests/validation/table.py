@@ -32,17 +32,20 @@ def main(arguments: list[str]) -> int:
     failed = 0
     for case in chosen:
         start = time.perf_counter()
-        checks = list(case.run())
-        seconds = time.perf_counter() - start
-        print(f"{case.name}: {len(checks)} checks, {seconds:.0f} s", file=sys.stderr, flush=True)
-        for check in checks:
+        for check in case.run():
             failed += not check.passed
             verdict = "yes" if check.passed else "NO"
             got = f"{check.got:.9g} {check.unit}".rstrip()
             table.add_row(case.name, check.what, check.expectation, got, verdict)
+            _progress(f"  {check.what}: {got}, expected {check.expectation}")
+        _progress(f"{case.name}: {time.perf_counter() - start:.0f} s")
     console.print(table)
     print(f"{failed} of {table.row_count} checks failed" if failed else "all checks passed")
     return 1 if failed or not chosen else 0
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def test_without_an_error_all_ranks_end_well(mpirun, tmp_path):
 def test_what_was_written_is_read_before_a_rank_ends():
     reading, writing = os.pipe()
     launcher = threading.Timer(0.3, lambda: os.read(reading, 100))
-    with open(writing, "w") as stream, open(reading):
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading):
         stream.write("[rank 1] OSError: disk gone")
         launcher.start()
         hand_over(stream)
@@ -99,7 +99,7 @@ def test_what_was_written_is_read_before_a_rank_ends():
 
 def test_nobody_waits_for_a_launcher_that_does_not_read():
     reading, writing = os.pipe()
-    with open(writing, "w") as stream, open(reading):
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading):
         stream.write("x")
         started = time.monotonic()
         hand_over(stream, patience=0.1)
