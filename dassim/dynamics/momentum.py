@@ -114,7 +114,7 @@ def flux_form_advection(
 
     ``transport_*`` (m3/s) through the faces of cells, ``transport_w`` up, on z faces 0..nz. Each
     velocity is carried by the transports averaged to the faces of its own cell; nothing is
-    carried past a coast.
+    carried past a coast. On curved grids the metric terms are added, see :func:`turning_rate`.
     """
     interior_w = interior_z(transport_w)
 
@@ -131,7 +131,7 @@ def flux_form_advection(
         return (velocity * net - carried) / (area * h)
 
     open_q = grid.mask.q
-    return (
+    advection = (
         along(
             u,
             grid.mask.u,
@@ -151,6 +151,20 @@ def flux_form_advection(
             thickness.v,
         ),
     )
+    if grid.horizontal.geometry == "cartesian":
+        return advection
+    metric = vorticity_flux(grid, turning_rate(grid, u, v), u, v, thickness)
+    return advection[0] + metric[0], advection[1] + metric[1]
+
+
+def turning_rate(grid: Grid, u: Field, v: Field) -> Field:
+    """``(v d(dy)/dx - u d(dx)/dy) / (dx dy)`` (1/s) at corners: how fast the directions of the grid
+    turn under the flow; ``u tan(latitude) / radius`` on the sphere.
+
+    Components along turning directions change as if by a Coriolis force of this parameter.
+    """
+    turning = avg_x_c2f(v) * diff_x_c2f(grid.dy.v) - avg_y_c2f(u) * diff_y_c2f(grid.dx.u)
+    return turning / grid.area.q
 
 
 def _diff_x(flux: Field) -> Field:

@@ -44,7 +44,9 @@ def transport_through_x(
     through, _ = transports(model, state)
     distance = jnp.abs(grid.owned(grid.x.u) - x)
     nearest = distance <= grid.domain.min(jnp.min(distance)) * (1 + 1e-6) + 1e-9
-    columns = grid.domain.max(jnp.max(jnp.sum(nearest, axis=-1)))
+    # Two where x lies in the middle between faces, be they of one rank or of two.
+    points = grid.domain.sum(jnp.sum(nearest, dtype=through.dtype))
+    columns = jnp.maximum(points / grid.domain.global_shape[0], 1.0)
     y = grid.owned(grid.y.u)
     inside = nearest & (y >= y_range[0]) & (y <= y_range[1])
     return jnp.sum(through * inside) / (SVERDRUP * columns)

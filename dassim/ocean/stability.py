@@ -9,6 +9,8 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.dynamics.free_surface import SplitExplicit, fastest_waves
+from dassim.dynamics.implicit import open_faces
 from dassim.grid import Field, apply, maximum
 from dassim.grid.operators import masked, sum_z
 from dassim.ocean.measures import advection_rate
@@ -49,12 +51,13 @@ def stability_limits(
     Where the flow of ``state`` is slower than ``speed`` (m/s), as in a start from rest, advection
     is that of such a flow in the worst direction.
 
-    Explicit terms only: vertical mixing and drag are implicit, and the external mode takes as
-    many substeps as it needs. With ``k = 2 sqrt(1/dx^2 + 1/dy^2)``, the largest wavenumber::
+    Explicit terms only: vertical mixing and drag are implicit. With
+    ``k = 2 sqrt(1/dx^2 + 1/dy^2)``, the largest wavenumber::
 
         advection    dt (|u|/dx + |v|/dy + |w|/dz)
         Coriolis     dt |f|
         internal waves   dt c k,     c = sum(N dz) / pi, the first baroclinic mode
+        surface waves    dt sqrt(g H) k / (2 substeps), of a split-explicit free surface
         friction     dt (nu k^2 + nu_4 k^4),   diffusion likewise
     """
     rates = _rates(model, parameters, state, speed)
@@ -69,7 +72,9 @@ def _rates(
     here, grid, stepper = model.view(parameters, state), model.grid, model.stepper
     wavenumber2 = 4.0 * (grid.dx.c**-2.0 + grid.dy.c**-2.0)
     courant = maximum(advection_rate(model, here), 0.5 * speed * apply(jnp.sqrt, wavenumber2))
-    frequency = apply(lambda n2: jnp.sqrt(jnp.maximum(n2, 0.0)), here.stratification)
+    between_wet = open_faces(grid.wet.c, grid.levels.count)
+    stable = masked(between_wet, maximum(here.stratification, 0.0))
+    frequency = apply(jnp.sqrt, stable)
     interior_dz = Field(grid.levels.dz.f.data[1:-1], (*here.stratification.spans[:1], None, None))
     mode_speed = sum_z(frequency * interior_dz) / np.pi
 
@@ -82,6 +87,10 @@ def _rates(
             stepper.oscillation_limit,
         ),
     ]
+    if isinstance(model.free_surface, SplitExplicit):
+        substeps = model.free_surface.substeps
+        waves = fastest_waves(grid, model.free_surface.gravity) / substeps
+        rates.append((f"surface gravity waves in {substeps} substeps", waves, 1.0))
     for kind, term, names in (
         ("viscosity", parameters.friction, ("viscosity", "biharmonic")),
         ("diffusivity", parameters.diffusion, ("diffusivity", "biharmonic")),

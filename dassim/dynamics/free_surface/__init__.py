@@ -8,7 +8,11 @@ from dassim.dynamics.free_surface.averaging import (
 )
 from dassim.dynamics.free_surface.implicit import ImplicitFreeSurface
 from dassim.dynamics.free_surface.interface import AbstractFreeSurface, FreeSurfaceStep
-from dassim.dynamics.free_surface.split_explicit import SplitExplicit, longest_substep
+from dassim.dynamics.free_surface.split_explicit import (
+    SplitExplicit,
+    fastest_waves,
+    longest_substep,
+)
 
 __all__ = [
     "LEAST_DAMPING",
@@ -19,5 +23,6 @@ __all__ = [
     "ImplicitFreeSurface",
     "SplitExplicit",
     "averaging_filter",
+    "fastest_waves",
     "longest_substep",
 ]

@@ -32,7 +32,7 @@ from dassim.dynamics.free_surface.interface import (
     FreeSurfaceStep,
     wave_stiffness,
 )
-from dassim.grid import Field, Grid
+from dassim.grid import Field, Grid, apply
 from dassim.grid.operators import avg_x_f2c, avg_y_f2c
 from dassim.parallel import Domain
 
@@ -130,15 +130,22 @@ class SplitExplicit(AbstractFreeSurface):
 
 
 def longest_substep(grid: Grid, gravity: float = 9.81) -> float:
-    """The stability limit (s) of a substep over all ranks, at rest depth: ``sqrt(2 / max(s))``,
+    """The stability limit (s) of a substep over all ranks, see :func:`fastest_waves`. Not
+    traceable."""
+    rates = grid.owned(fastest_waves(grid, gravity))
+    fastest = max(grid.domain.comm.allgather(float(rates.max())))
+    return 1 / fastest if fastest > 0 else math.inf
+
+
+def fastest_waves(grid: Grid, gravity: float = 9.81) -> Field:
+    """The rate (1/s) at cells whose inverse no substep may exceed, at rest depth: ``sqrt(s / 2)``,
     s the sum over a cell's faces of ``g H length / distance``, over the cell's area.
 
-    On a uniform grid ``1 / sqrt(g H (1/dx^2 + 1/dy^2))``. Not traceable.
+    On a uniform grid ``sqrt(g H (1/dx^2 + 1/dy^2))``.
     """
     west, south = wave_stiffness(grid, gravity, grid.depth.u, grid.depth.v)
     around = (2 * avg_x_f2c(west) + 2 * avg_y_f2c(south)) / grid.area.c
-    fastest = max(grid.domain.comm.allgather(float(grid.owned(around).max())))
-    return math.sqrt(2 / fastest) if fastest > 0 else math.inf
+    return apply(jnp.sqrt, 0.5 * around)
 
 
 class SubstepWeights(NamedTuple):

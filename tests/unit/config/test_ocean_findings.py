@@ -9,6 +9,7 @@ from dassim.config import NamelistError, NamelistWarning
 from dassim.config.errors import TimeStepWarning
 from dassim.config.experiment import build_experiment, doubts
 from dassim.config.ocean import build_ocean
+from dassim.ocean.stability import stability_limits
 from tests.unit.config.ocean import loaded, ocean, refusals, write_netcdf
 
 NY, NX = 8, 12
@@ -187,6 +188,10 @@ TOO_LONG = {
         ["initial.T={type: levels, values: [30, 20, 10, 0]}", "physics.gravity=1000"],
         "because of internal gravity waves at row 0, column 0",
     ),
+    "substeps": (
+        ["physics.free_surface={type: split_explicit, substeps: 2}"],
+        "because of surface gravity waves in 2 substeps at row",
+    ),
 }
 
 
@@ -203,6 +208,21 @@ def test_a_time_step_beyond_a_limit_is_refused_by_check_and_warned_of_when_built
     with pytest.warns(TimeStepWarning) as warned:
         build_experiment(namelist)
     assert sorted(str(w.message) for w in warned) == sorted(f"time.step: {m}" for m in messages)
+
+
+def test_land_below_the_water_makes_no_waves(tmp_path):
+    """What stands for temperature in rock stratifies nothing: neutral water has no waves."""
+    depth = np.full((NY, NX), 30.0)
+    settings = (
+        "physics.eos={type: linear, beta: 0}",
+        "initial.T={type: levels, values: [9, 9, 9, 9]}",
+    )
+    deep = build_ocean(ocean(*settings))
+    shallow = build_ocean(ocean(*settings, basin_file(tmp_path, depth)))
+    for one in (deep, shallow):
+        limits = stability_limits(one.model, one.parameters, one.state)
+        (waves,) = (limit for limit in limits if limit.term == "internal gravity waves")
+        assert waves.value < 1e-9  # round-off
 
 
 def test_a_time_step_within_all_limits_is_accepted():

@@ -23,7 +23,8 @@ from dassim.dynamics.momentum import (
     vorticity_flux,
 )
 from dassim.dynamics.reconstruction import WENO, Centred
-from dassim.grid import Field, Staggered, build_grid, cartesian, levels
+from dassim.grid import Field, Staggered, build_grid, cartesian, latlon, levels
+from dassim.grid.horizontal import EARTH_RADIUS
 from dassim.grid.operators import curl, diff_z_f2c, perpendicular_gradient, sum_z
 from dassim.parallel import Domain
 from tests.models.basins import NX, NY, NZ, cells, flow, rough_basin
@@ -112,6 +113,39 @@ def test_flux_form_leaves_uniform_flow_alone(scheme):
 
     for along in tendency(*flow(grid)):
         assert float(abs(along).max()) < 1e-15
+
+
+def test_flux_form_turns_flow_on_the_sphere_as_the_vector_invariant_form_does():
+    """Solid-body rotation ``u = U cos(lat)`` is pushed outwards by ``-u^2 tan(lat) / radius``."""
+
+    def errors(n):
+        domain = Domain.serial((n, 4), periodic=(False, True))
+        horizontal = latlon(domain, np.linspace(0, 360, 5), np.linspace(-60, 60, n + 1))
+        grid = build_grid(horizontal, levels([100.0]))
+        latitude = jnp.deg2rad(grid.owned(grid.y.v))
+        expected = -(20.0**2) * jnp.sin(latitude) * jnp.cos(latitude) / EARTH_RADIUS
+
+        @jax.jit
+        def forms(u):
+            u, v = grid.exchange((Field.at("u", u), Field.at("v", 0 * u)), 4)
+            thickness = ones().map(lambda one: one * grid.levels.dz.c)
+            along, across = volume_transports(grid, u, v, thickness)
+            upward = vertical_transport(grid, along, across, Field.constant(0.0))
+            flux = flux_form_advection(grid, along, across, upward, u, v, thickness, Centred(2))
+            spin = vorticity_flux(grid, relative_vorticity(grid, u, v), u, v, thickness)
+            pull = gradient_force(grid, kinetic_energy(grid, u, v))
+            inside = slice(3, -2)  # flow along the walls meets none beyond
+            return [
+                abs(grid.owned(push)[..., inside, :] - expected[inside]).max()
+                for push in (flux[1], spin[1] + pull[1])
+            ]
+
+        found = forms(20.0 * jnp.cos(jnp.deg2rad(grid.owned(grid.y.u))))
+        return np.array(found) / float(abs(expected).max())
+
+    coarse, fine = errors(16), errors(32)
+    assert (fine < 1e-2).all(), fine
+    assert (np.log2(coarse / fine) > 1.7).all(), coarse / fine
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)

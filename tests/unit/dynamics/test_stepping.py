@@ -49,7 +49,9 @@ def test_adams_bashforth_amplification():
     assert factor == pytest.approx(0.99901561, abs=5e-9)
 
 
-@pytest.mark.parametrize("stepper", [RungeKutta3(), AdamsBashforth2(0.1)])
+@pytest.mark.parametrize(
+    "stepper", [RungeKutta3(), AdamsBashforth2(0.1), AdamsBashforth2(0.02), AdamsBashforth2(0.3)]
+)
 def test_stability_limits(stepper):
     """Just within the limits nothing grows; clearly beyond them it does."""
     for z, rotate in ((stepper.oscillation_limit, 1j), (stepper.decay_limit, -1.0)):
