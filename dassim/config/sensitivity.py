@@ -156,10 +156,8 @@ def difference_steps(
 
 def output_of(problem: SensitivityProblem, gradient: Control) -> dict[str, Any]:
     """The distributed derivatives with a value at every level; the topmost face has none."""
-    nz = max(
-        (np.shape(leaf)[0] for leaf in gradient.distributed.values() if np.ndim(leaf) > 2),
-        default=1,
-    )
+    state = named_leaves(problem.objective.transform.background.state).values()
+    nz = max((np.shape(leaf)[0] for leaf in state if np.ndim(leaf) > 2), default=1)
 
     def padded(leaf: Any) -> Any:
         if np.ndim(leaf) < 3 or leaf.shape[0] == nz:

@@ -2,14 +2,18 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax.numpy as jnp
 import pytest
 import yaml
 
 import dassim as library
+from dassim.assimilation.control import Control
 from dassim.config.experiment import Experiment
 from dassim.config.ocean.objectives import Number
+from dassim.config.sensitivity import output_of
 from dassim.parallel import SerialCommunicator
 from tests.models.plate import Plate
 
@@ -87,3 +91,15 @@ def test_a_run_that_is_not_finite_says_so(dassim, namelist, tmp_path, monkeypatc
     result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
     assert result.code == 3
     assert "the run is not finite" in result.err
+
+
+def test_derivatives_at_interior_faces_have_no_value_at_the_surface():
+    background = SimpleNamespace(state={"T": jnp.zeros((4, 2, 2))})
+    problem: Any = SimpleNamespace(
+        objective=SimpleNamespace(transform=SimpleNamespace(background=background))
+    )
+    gradient = Control({"kappa": jnp.ones((3, 2, 2)), "stress": jnp.ones((2, 2))})
+    found = output_of(problem, gradient)
+    assert jnp.isnan(found["kappa"][0]).all()
+    assert (found["kappa"][1:] == 1.0).all()
+    assert found["stress"].shape == (2, 2)
