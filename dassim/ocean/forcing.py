@@ -30,6 +30,8 @@ class TimeSeries(eqx.Module):
     def at(self, time: Any) -> jax.Array:
         """The values at ``time`` (s)."""
         count = self.times.shape[0]
+        if count == 1:
+            return self.values[0]
         time = jnp.asarray(time)
         if self.period is None:
             after = jnp.clip(jnp.searchsorted(self.times, time, side="right"), 1, count - 1)
@@ -46,6 +48,11 @@ class TimeSeries(eqx.Module):
 
 
 Forced = jax.Array | TimeSeries | None
+
+
+def value_at(forced: jax.Array | TimeSeries, time: Any) -> jax.Array:
+    """``forced`` at ``time`` (s)."""
+    return forced.at(time) if isinstance(forced, TimeSeries) else forced
 
 
 class Restoring(eqx.Module):
@@ -116,33 +123,36 @@ class AbstractSource(eqx.Module):
 class Sponge(AbstractSource):
     """Relaxation of variable ``name`` towards ``target`` at ``rate`` (1/s).
 
-    ``target`` and ``rate`` broadcast to ``(nz, ny, nx)``.
+    ``target``, at any time, and ``rate`` broadcast to ``(nz, ny, nx)``.
     """
 
     name: str = eqx.field(static=True)
-    target: jax.Array
+    target: jax.Array | TimeSeries
     rate: jax.Array
 
     def __call__(self, view: View) -> dict[str, Field]:
         value = view.fields[self.name]
         owned = view.grid.owned(value)
-        relaxation = self.rate * (self.target - owned)
+        relaxation = self.rate * (value_at(self.target, view.time) - owned)
         return {self.name: Field.at(value.location, relaxation)}
 
 
 class BodyForce(AbstractSource):
-    """A prescribed acceleration (m/s2) or tracer tendency (per s) of variable ``name``."""
+    """A prescribed acceleration (m/s2) or tracer tendency (per s) of variable ``name``.
+
+    At any time it broadcasts to ``(nz, ny, nx)``.
+    """
 
     name: str = eqx.field(static=True)
-    tendency: jax.Array
+    tendency: jax.Array | TimeSeries
 
     def __call__(self, view: View) -> dict[str, Field]:
         value = view.fields[self.name]
-        owned = jnp.broadcast_to(self.tendency, view.grid.shape)
+        owned = jnp.broadcast_to(value_at(self.tendency, view.time), view.grid.shape)
         return {self.name: Field.at(value.location, owned)}
 
 
 def _field(location: Any, value: Forced, time: Any) -> Field | None:
     if value is None:
         return None
-    return Field.at(location, value.at(time) if isinstance(value, TimeSeries) else value)
+    return Field.at(location, value_at(value, time))

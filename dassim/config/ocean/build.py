@@ -41,7 +41,7 @@ def build_ocean(namelist: OceanNamelist, comm: AbstractCommunicator | None = Non
     parameters = replace(
         coefficients(physics, grid.levels),
         forcing=forcing,
-        sources=sources(namelist.forcing, fields, basin),
+        sources=sources(namelist.forcing, fields, basin, time),
     )
     parameters = as_arrays(parameters, namelist.precision)
     state = model.start(initial_state(namelist.initial, fields, basin))

@@ -15,7 +15,7 @@ from dassim.config.ocean.variables import entries, points_of
 from dassim.config.points import Basin, Points
 from dassim.config.profiles import values
 from dassim.config.schema.ocean import forcing as schema
-from dassim.config.schema.profiles import SeriesFromFile
+from dassim.config.schema.profiles import VolumeSeriesFromFile
 from dassim.config.schema.run import Time
 from dassim.config.times import record_times
 from dassim.grid import Location
@@ -43,7 +43,7 @@ def surface_forcing(
     def field(profile: Any, at: Points, key: KeyPath) -> Any:
         reload = windows(profile, at, key, run)
         if reload is None:
-            return surface_field(profile, at, key, run)
+            return in_time(profile, at, key, run)
         reloads.append(reload)
         return reload.series(0.0)
 
@@ -64,34 +64,44 @@ def surface_forcing(
     return made, tuple(reloads)
 
 
-def surface_field(profile: Any, at: Points, key: KeyPath, run: Time) -> Any:
-    """The profile at ``at``, ``(ny, nx)``; a series where a file holds several records in time."""
-    if isinstance(profile, SeriesFromFile):
+def in_time(profile: Any, at: Points, key: KeyPath, run: Time) -> Any:
+    """The profile at ``at``: ``(ny, nx)`` of a surface, else what broadcasts to ``(nz, ny, nx)``; a
+    series where a file holds several records in time."""
+
+    def of_points(field: np.ndarray) -> np.ndarray:
+        return field[..., 0, :, :] if at.surface else field
+
+    if isinstance(profile, VolumeSeriesFromFile):
         records, dimension = read_records(profile, at, key)
         if dimension is not None and len(records) > 1:
             times = record_times(profile, dimension, len(records), run, key)
-            return TimeSeries(jnp.asarray(records[:, 0]), jnp.asarray(times), profile.period)
-    return jnp.asarray(np.where(at.wet, values(profile, at, key), 0.0)[0])
+            series = jnp.asarray(of_points(records))
+            return TimeSeries(series, jnp.asarray(times), profile.period)
+    found = values(profile, at, key)
+    return jnp.asarray(of_points(np.where(at.wet, found, 0.0) if at.surface else found))
 
 
 def sources(
-    forcing: schema.Forcing, initial: Mapping[str, np.ndarray], basin: Basin
+    forcing: schema.Forcing, initial: Mapping[str, np.ndarray], basin: Basin, run: Time
 ) -> tuple[AbstractSource, ...]:
     """Sponges and body forces. ``initial``: the fields at the start, without noise."""
-    return (*_sponges(forcing.sponges, initial, basin), *_body_forces(forcing.body_forces, basin))
+    return (
+        *_sponges(forcing.sponges, initial, basin, run),
+        *_body_forces(forcing.body_forces, basin, run),
+    )
 
 
 def _sponges(
-    sponges: schema.Sponges, initial: Mapping[str, np.ndarray], basin: Basin
+    sponges: schema.Sponges, initial: Mapping[str, np.ndarray], basin: Basin, run: Time
 ) -> Iterator[AbstractSource]:
     for name, sections, key in entries(sponges, (*SECTION, "sponges")):
         at = points_of(basin, name)
         for index, sponge in enumerate(sections):
-            target = initial.get(name, np.zeros((1, 1, 1)))
+            target = jnp.asarray(initial.get(name, np.zeros((1, 1, 1))))
             if sponge.target is not None:
-                target = values(sponge.target, at, (*key, index, "target"))
+                target = in_time(sponge.target, at, (*key, index, "target"), run)
             rate = sponge_strength(sponge, at, (*key, index)) / sponge.timescale
-            yield Sponge(name, jnp.asarray(target), jnp.asarray(rate))
+            yield Sponge(name, target, jnp.asarray(rate))
 
 
 def sponge_strength(sponge: schema.Sponge, at: Points, key: KeyPath) -> np.ndarray:
@@ -108,6 +118,6 @@ def _ramp(ends: tuple[float, float], position: np.ndarray) -> np.ndarray:
     return np.clip((position - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
 
 
-def _body_forces(forces: schema.BodyForces, basin: Basin) -> Iterator[AbstractSource]:
+def _body_forces(forces: schema.BodyForces, basin: Basin, run: Time) -> Iterator[AbstractSource]:
     for name, profile, key in entries(forces, (*SECTION, "body_forces")):
-        yield BodyForce(name, jnp.asarray(values(profile, points_of(basin, name), key)))
+        yield BodyForce(name, in_time(profile, points_of(basin, name), key, run))

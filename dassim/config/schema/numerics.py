@@ -56,7 +56,7 @@ class AdamsBashforth2(Section):
     """Quasi-second-order Adams-Bashforth: one evaluation per step, for omega dt up to 0.5."""
 
     type: Literal["adams_bashforth_2"]
-    eps: Annotated[float, Field(ge=0, le=0.5, examples=[0.1])] = 0.1
+    eps: Annotated[float, Field(gt=0, le=0.5, examples=[0.1])] = 0.1
     """Offset of the extrapolation, which damps the computational mode."""
 
 

@@ -165,17 +165,24 @@ class FromFile(AbstractProfile[Value], Generic[Value]):
     there is one so near, else from the level above. 0 refuses such points."""
 
 
-class SeriesFromFile(FromFile[Value], Generic[Value]):
+class VolumeSeriesFromFile(FromFile[Value], Generic[Value]):
     """A variable of a netCDF file that may change in time, on the points of the grid.
 
     Records are linear in time, and constant before the first and after the last. Their times are
     those of the variable's time coordinate: dates, or the time since the start of the run.
     """
 
-    variable: Annotated[str, Field(examples=["taux"])]
-    """Variable (y, x), or (time, y, x)."""
+    variable: Annotated[str, Field(examples=["theta"])]
+    """Variable (z, y, x), or (time, z, y, x)."""
     period: Duration | None = None
     """Time after which the records repeat, such as 360 d for a climatology."""
+
+
+class SeriesFromFile(VolumeSeriesFromFile[Value], Generic[Value]):
+    """The same of a field over the surface."""
+
+    variable: Annotated[str, Field(examples=["taux"])]
+    """Variable (y, x), or (time, y, x)."""
     reload: Duration | None = None
     """Time for which records are read at once, a whole number of steps; all when left out."""
 
@@ -235,6 +242,24 @@ VolumeProfile = TypeAliasType(
     type_params=(Value,),
 )
 """A field over all levels."""
+
+VolumeForcing = TypeAliasType(
+    "VolumeForcing",
+    Annotated[
+        Uniform[Value]
+        | Linear[Value]
+        | Step[Value]
+        | Sinusoid[Value]
+        | Levels[Value]
+        | Exponential[Value]
+        | Front[Value]
+        | VolumeSeriesFromFile[Value],
+        Field(discriminator="type"),
+        _OrValue(),
+    ],
+    type_params=(Value,),
+)
+"""A field over all levels, which may change in time."""
 
 
 def _unit(quantity: Any) -> str | None:

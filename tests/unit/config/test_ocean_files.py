@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -238,6 +241,32 @@ def test_times_count_from_the_start_of_the_run(tmp_path, times, attributes, star
     np.testing.assert_allclose(heat.times, [0.0, 86400.0, 3 * 86400.0], atol=1e-6)
     assert heat.values.shape == (3, NY, NX)
     np.testing.assert_allclose(heat.at(2 * 86400.0), 1.5)
+
+
+def test_sponges_and_body_forces_follow_their_records_in_time(tmp_path):
+    warm = np.stack([np.full((NZ, NY, NX), 5.0), np.full((NZ, NY, NX), 7.0)])
+    path = write_netcdf(
+        tmp_path / "a.nc",
+        t=(("time", *ZYX), warm, {"units": "degC"}),
+        push=(("time", *ZYX), warm, {"units": "m s-2"}),
+        time=(("time",), [0, 1], {"units": "days"}),
+    )
+    one = build(
+        f"forcing.sponges.T=[{{target: {from_file(path, 't')}, timescale: 1 d}}]",
+        f"forcing.body_forces.u={from_file(path, 'push')}",
+    )
+    start = one.model.view(one.parameters, one.state)
+    later = one.model.view(one.parameters, replace(one.state, time=one.state.time + 43200.0))
+    sponge, force = one.parameters.sources
+    step = sponge(later)["T"].data - sponge(start)["T"].data
+    np.testing.assert_allclose(step, 1.0 / 86400.0, rtol=1e-10)
+    np.testing.assert_allclose(force(later)["u"].data, 6.0, rtol=1e-14)
+
+    def warming(values):
+        return jnp.sum(eqx.tree_at(lambda s: s.target.values, sponge, values)(later)["T"].data)
+
+    slope = jax.grad(warming)(sponge.target.values)
+    np.testing.assert_allclose(slope, 0.5 / 86400.0, rtol=1e-10)
 
 
 def test_a_climatology_repeats(tmp_path):

@@ -27,3 +27,8 @@ def test_differentiable_in_the_values():
     times = jnp.asarray([0.0, 10.0])
     slope = jax.grad(lambda v: TimeSeries(v, times).at(2.5))(jnp.asarray([1.0, 2.0]))
     np.testing.assert_allclose(slope, [0.75, 0.25])
+
+
+def test_one_record_holds_at_all_times():
+    series = TimeSeries(jnp.asarray([2.0]), jnp.asarray([5.0]))
+    assert [float(series.at(time)) for time in (0.0, 5.0, 9.0)] == [2.0, 2.0, 2.0]

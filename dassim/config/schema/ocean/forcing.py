@@ -8,7 +8,7 @@ from pydantic import Field, Strict, model_validator
 from typing_extensions import TypeAliasType
 
 from dassim.config.explain import refuse
-from dassim.config.schema.profiles import AbstractQuantified, SurfaceProfile, VolumeProfile
+from dassim.config.schema.profiles import AbstractQuantified, SurfaceProfile, VolumeForcing
 from dassim.config.schema.section import Section
 from dassim.config.units import (
     Acceleration,
@@ -64,7 +64,7 @@ class Fluxes(Section):
 class Sponge(AbstractQuantified[Value], Generic[Value]):
     """Relaxation within a part of the basin, as strong as the strongest of its ramps."""
 
-    target: VolumeProfile[Value] | None = None
+    target: VolumeForcing[Value] | None = None
     """Values to relax to; those of the start, without noise, when left out."""
     timescale: Duration
     """Time over which a difference falls by a factor e, at full strength."""
@@ -108,15 +108,15 @@ class Sponges(Section):
 class BodyForces(Section):
     """Prescribed tendencies within the water."""
 
-    u: VolumeProfile[Acceleration] | None = None
+    u: VolumeForcing[Acceleration] | None = None
     """Acceleration along x."""
-    v: VolumeProfile[Acceleration] | None = None
+    v: VolumeForcing[Acceleration] | None = None
     """Acceleration along y."""
-    T: VolumeProfile[Warming] | None = None
+    T: VolumeForcing[Warming] | None = None
     """Rate of warming."""
-    S: VolumeProfile[float] | None = None
+    S: VolumeForcing[float] | None = None
     """Rate of salinification, in salinity per second."""
-    tracers: dict[str, VolumeProfile[float]] = Field(default_factory=dict)
+    tracers: dict[str, VolumeForcing[float]] = Field(default_factory=dict)
     """Rate of growth of passive tracers by name, in their unit per second."""
 
 
