@@ -1,10 +1,13 @@
 """Kill a process while it writes records, again and again: python -m ... FOLDER KILLS.
 
-Prints for every kill how many records the process had written and how many can be read.
+Prints for every kill how many files the process had closed, and how many of them are whole. The
+file that it was writing may be lost: HDF5 has no journal. A run closes its files before a restart
+counts, so that what a restart follows is safe.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -26,6 +29,8 @@ from dassim.io.stream import Clock, Stream
 from dassim.parallel import SerialCommunicator
 
 SHAPE = (4, 30, 40)
+RECORDS = 2
+"""Of each file."""
 NAMES = ("a", "b", "c")
 
 
@@ -33,11 +38,14 @@ def values(name: str, record: int) -> np.ndarray:
     return np.random.default_rng([record, *name.encode()]).normal(size=SHAPE)
 
 
-def write(folder: Path, told: int) -> None:
-    """Append records for ever; one byte to ``told`` after each."""
+def path_of(folder: Path, number: int) -> Path:
+    return folder / str(number) / "part_00000.nc"
+
+
+def part(path: Path) -> PartFile:
     whole = Region((0, 0), SHAPE[1:])
-    part = PartFile(
-        folder / "part_00000.nc",
+    return PartFile(
+        path,
         Stream("killed", NAMES, precision="float64"),
         {name: Variable(name, "c", "1", name) for name in NAMES},
         Geometry({"c": ("level", "row", "column")}),
@@ -47,15 +55,32 @@ def write(folder: Path, told: int) -> None:
         Clock(),
         {},
     )
-    record = 0
-    while True:
-        part.append(record, record + 1.0, {name: values(name, record) for name in NAMES})
+
+
+def write(folder: Path, told: int) -> None:
+    """Write files for ever; one byte to ``told`` after each."""
+    for number in itertools.count():
+        path_of(folder, number).parent.mkdir()
+        file = part(path_of(folder, number))
+        for record in range(RECORDS):
+            file.append(record, record + 1.0, {name: values(name, record) for name in NAMES})
+        file.close()
         os.write(told, b".")
-        record += 1
+
+
+def is_whole(path: Path) -> bool:
+    if len(finished_times(path)) != RECORDS:
+        return False
+    with netCDF4.Dataset(path) as file:
+        return all(
+            np.array_equal(file[name][record], values(name, record))
+            for name in NAMES
+            for record in range(RECORDS)
+        )
 
 
 def kill_once(folder: Path) -> tuple[int, int]:
-    """Records that the process had reported when it was killed, and those that read back whole."""
+    """Files that the process had reported when it was killed, and those of them that are whole."""
     folder.mkdir(parents=True)
     hear, tell = os.pipe()
     child = os.fork()
@@ -70,11 +95,7 @@ def kill_once(folder: Path) -> tuple[int, int]:
     while chunk := os.read(hear, 4096):
         reported += len(chunk)
     os.close(hear)
-    path = folder / "part_00000.nc"
-    count = len(finished_times(path))
-    with netCDF4.Dataset(path) as file:
-        whole = [all(np.array_equal(file[n][k], values(n, k)) for n in NAMES) for k in range(count)]
-    return reported, sum(whole)
+    return reported, sum(is_whole(path_of(folder, number)) for number in range(reported))
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ def test_a_duplicate_key(refused):
 def test_an_unknown_key(refused):
     assert refused(replace=("precision:", "precison:")) == (
         "a.yaml:28: precison: found an unknown key; expected one of name, source, model, grid, "
-        "time, decomposition, precision, output, restarts, snapshots, run, vertical, bathymetry; "
-        "did you mean precision?\n"
+        "time, decomposition, precision, output, restarts, snapshots, run, assimilation, twin, "
+        "sensitivity, vertical, bathymetry; did you mean precision?\n"
     )
 
 
