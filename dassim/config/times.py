@@ -6,7 +6,7 @@ import netCDF4
 import numpy as np
 
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
-from dassim.config.schema.profiles import SeriesFromFile
+from dassim.config.schema.profiles import VolumeSeriesFromFile
 from dassim.config.schema.run import Time
 from dassim.config.units import UnitError, convert
 from dassim.io.calendars import seconds_since_start
@@ -14,7 +14,7 @@ from dassim.io.stream import Clock
 
 
 def record_times(
-    profile: SeriesFromFile, dimension: str, count: int, run: Time, key: KeyPath
+    profile: VolumeSeriesFromFile, dimension: str, count: int, run: Time, key: KeyPath
 ) -> np.ndarray:
     """Seconds from the start of ``run`` to each of ``count`` records along ``dimension``.
 
