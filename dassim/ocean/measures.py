@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import jax.numpy as jnp
 
-from dassim.dynamics.continuity import vertical_transport, volume_transports
+from dassim.dynamics.continuity import stretching, vertical_transport, volume_transports
 from dassim.grid import Field, apply
 from dassim.grid.measures import Extreme, Mean, Measure
 from dassim.grid.operators import avg_x_f2c, avg_y_f2c, avg_z_f2c, masked
@@ -25,6 +25,9 @@ TEMPERATURES = (-10.0, 60.0)
 SALINITIES = (-1.0, 100.0)
 """g/kg; overshoots of advection near freshwater are not an error."""
 
+THINNEST = 0.05
+"""Of a column's thickness at rest; levels that follow the surface may not vanish."""
+
 
 def measures(
     model: OceanModel, parameters: OceanParameters, state: OceanState
@@ -32,7 +35,8 @@ def measures(
     """Extremes and means over all wet cells; all ranks call this together.
 
     ``courant_number``: the largest ``dt (|u|/dx + |v|/dy + |w|/dz)``, limited by the time stepper's
-    stability for oscillations. Speeds and energies are of velocities averaged to cells.
+    stability for oscillations. ``thinnest_column``: thickness over thickness at rest. Speeds and
+    energies are of velocities averaged to cells.
     """
     here, grid = model.view(parameters, state), model.grid
     wet = grid.owned_mask("c")
@@ -44,6 +48,7 @@ def measures(
     surface = grid.owned_mask("c", levels=False)
     courant = model.time_step * advection_rate(model, here)
     T, S, eta = here.fields["T"], here.fields["S"], here.eta
+    stretch = stretching(grid, eta).c
 
     def mean(field: Field, units: str, label: str) -> Mean:
         return Mean(jnp.sum(grid.owned(volume * field)), weight, units, label)
@@ -58,6 +63,7 @@ def measures(
         "mean_temperature": mean(T, "degC", "T"),
         "lowest_sea_level": extreme("smallest", eta, "m", "eta from", where=surface),
         "highest_sea_level": extreme("largest", eta, "m", "to", where=surface),
+        "thinnest_column": extreme("smallest", stretch, "1", limit=THINNEST, where=surface),
         "lowest_temperature": extreme("smallest", T, "degC", limit=TEMPERATURES[0]),
         "highest_temperature": extreme("largest", T, "degC", limit=TEMPERATURES[1]),
         "lowest_salinity": extreme("smallest", S, "1e-3", limit=SALINITIES[0]),

@@ -56,7 +56,7 @@ def at_cells(ocean):
 
 
 def test_extremes_are_of_wet_cells(ocean, found):
-    _, state, wet = ocean
+    model, state, wet = ocean
     T, S, eta = np.asarray(state.T), np.asarray(state.S), np.asarray(state.eta)
     assert not wet.all()
     assert found["lowest_temperature"] == T[wet].min() > 0
@@ -66,6 +66,9 @@ def test_extremes_are_of_wet_cells(ocean, found):
         eta[wet[0]].min(),
         eta[wet[0]].max(),
     )
+    depth = np.asarray(model.grid.owned(model.grid.depth.c))
+    stretch = 1 + eta[wet[0]] / depth[wet[0]]
+    assert found["thinnest_column"] == pytest.approx(stretch.min(), rel=1e-15)
 
 
 def test_means_are_over_the_volume(ocean, found):
@@ -101,6 +104,7 @@ def test_limits(ocean):
     }
     assert limits == {
         "courant_number": model.stepper.oscillation_limit,
+        "thinnest_column": 0.05,
         "lowest_temperature": -10.0,
         "highest_temperature": 60.0,
         "lowest_salinity": -1.0,
