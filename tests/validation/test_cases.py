@@ -1,11 +1,11 @@
-"""The validation cases that take less than a minute; ``tools/validate`` runs all."""
+"""The validation cases that take less than half a minute; ``tools/validate`` runs all."""
 
 import jax
 import pytest
 
 from tests.validation.cases import CASES
 
-SHORT = [case for case in CASES if case.minutes < 1]
+SHORT = [case for case in CASES if case.minutes < 0.5]
 
 
 @pytest.fixture(autouse=True)

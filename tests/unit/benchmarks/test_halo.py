@@ -11,13 +11,12 @@ import pytest
 HALO = Path(__file__).resolve().parents[3] / "tools" / "benchmarks" / "halo.py"
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_it_reports_times_bytes_and_ratios(mpirun, ranks):
+def test_it_reports_times_bytes_and_ratios(mpirun):
     options = ["--sizes", "800", "1048576", "--repetitions", "1", "--block", "1", "8", "9"]
-    ended = mpirun(ranks, sys.executable, HALO, *options, timeout=100)
+    ended = mpirun(2, sys.executable, HALO, *options, timeout=100)
     assert ended.returncode in (0, 1), ended.stderr
     lines = ended.stdout.splitlines()
-    assert any(line.startswith(f"{ranks} rank") and "float64" in line for line in lines)
+    assert any(line.startswith("2 ranks") and "float64" in line for line in lines)
     assert any("mpi4jax" in line and "jax" in line for line in lines)
     table = [line.split() for line in lines if line.split()[:1] in (["800"], ["1048576"])]
     assert [len(row) for row in table] == [7, 7]
@@ -30,4 +29,4 @@ def test_it_reports_times_bytes_and_ratios(mpirun, ranks):
     assert ended.returncode == (largest[0] > 1.5) or largest[0] == 1.5  # within rounding
     sent = [line.split()[2] for line in lines if line.split()[:2] == ["5", "3"]]
     in_x = 2 * 5 * 1 * 3 * 8 * 8  # sides, fields, levels, width, rows, bytes of a number
-    assert sent == [str({1: 0, 2: in_x}[ranks])]
+    assert sent == [str(in_x)]
