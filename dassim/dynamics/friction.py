@@ -66,6 +66,24 @@ class LateralFriction(eqx.Module):
         return coefficient * length**power
 
 
+class DivergenceDamping(eqx.Module):
+    """``F = nu_d grad(div u)``: ``viscosity`` nu_d (m2/s) damps gravity waves, and leaves flow
+    without divergence alone. With ``scale_length`` (m) it is that of a cell of this size, and grows
+    with the cell's size. ``None`` leaves it out."""
+
+    viscosity: Any = None
+    scale_length: float | None = eqx.field(static=True, default=None)
+
+    def __call__(self, grid: Grid, u: Field, v: Field) -> Vector | None:
+        """Accelerations (m/s2) at u and v; ``None`` without damping."""
+        if self.viscosity is None:
+            return None
+        d = divergence(grid, masked(grid.mask.u, u), masked(grid.mask.v, v)) * self.viscosity
+        if self.scale_length is not None:
+            d = d * (apply(jnp.sqrt, grid.area.c) / self.scale_length)
+        return diff_x_c2f(d) / grid.dx.u, diff_y_c2f(d) / grid.dy.v
+
+
 def sum_of(terms: list[Field]) -> Field:
     """The sum of at least one field."""
     total = terms[0]

@@ -46,8 +46,11 @@ def relative_vorticity(grid: Grid, u: Field, v: Field) -> Field:
 
 
 def kinetic_energy(grid: Grid, u: Field, v: Field) -> Field:
-    """``K = (u^2 + v^2) / 2`` (m2/s2) at cells, face values weighted by area."""
-    return 0.5 * (avg_x_f2c(u * u * grid.area.u) + avg_y_f2c(v * v * grid.area.v)) / grid.area.c
+    """``K = (u^2 + v^2) / 2`` (m2/s2) at cells, face values weighted by the area ``dx dy`` on which
+    forces along the faces do work."""
+    along_x = avg_x_f2c(u * u * (grid.dx.u * grid.dy.u))
+    along_y = avg_y_f2c(v * v * (grid.dx.v * grid.dy.v))
+    return 0.5 * (along_x + along_y) / grid.area.c
 
 
 def vorticity_flux(
@@ -95,8 +98,8 @@ def vertical_advection(
         return avg_z_f2c(with_ends_z(exchange)) / (area * h)
 
     return (
-        along(u, avg_x_c2f(transport_w), grid.area.u, thickness.u),
-        along(v, avg_y_c2f(transport_w), grid.area.v, thickness.v),
+        along(u, avg_x_c2f(transport_w), grid.dx.u * grid.dy.u, thickness.u),
+        along(v, avg_y_c2f(transport_w), grid.dx.v * grid.dy.v, thickness.v),
     )
 
 

@@ -21,7 +21,14 @@ from dassim.grid.horizontal import (
     latlon,
     orthogonal,
 )
-from dassim.grid.levels import Levels, levels, stretched_thickness, uniform_thickness
+from dassim.grid.levels import (
+    Levels,
+    levels,
+    one_layer,
+    sigma_levels,
+    stretched_thickness,
+    uniform_thickness,
+)
 
 __all__ = [
     "Field",
@@ -42,7 +49,9 @@ __all__ = [
     "levels",
     "maximum",
     "minimum",
+    "one_layer",
     "orthogonal",
+    "sigma_levels",
     "stretched_thickness",
     "taps",
     "uniform_thickness",

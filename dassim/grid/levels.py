@@ -1,8 +1,9 @@
-"""Vertical levels at rest: fixed depths, k = 0 at the top, faces 0..nz with face 0 at z = 0."""
+"""Vertical levels at rest: k = 0 at the top, faces 0..nz with face 0 at z = 0."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,6 +11,12 @@ import numpy as np
 
 from dassim.grid.field import Field, Point, Span
 from dassim.grid.horizontal import GridError
+
+Coordinate = Literal["depth", "layer", "sigma"]
+"""What levels are counted in: metres below the surface; a layer as a whole; pressure over that at
+the ground."""
+
+REFERENCE_PRESSURE = 1e5  # Pa, at the ground of an atmosphere at rest
 
 
 class Column(eqx.Module):
@@ -28,6 +35,7 @@ class Levels(eqx.Module):
 
     z: Column
     dz: Column
+    coordinate: Coordinate = eqx.field(static=True, default="depth")
 
     @property
     def count(self) -> int:
@@ -54,6 +62,25 @@ def levels(thickness: Any, dtype: Any = float) -> Levels:
         z=Column(c=along_z(z_c, "c"), f=along_z(z_f, "f")),
         dz=Column(c=along_z(dz, "c"), f=along_z(dz_f, "f")),
     )
+
+
+def one_layer(dtype: Any = float) -> Levels:
+    """A fluid that is not divided into levels; its thickness is a variable of the model."""
+    return replace(levels([1.0], dtype), coordinate="layer")
+
+
+def sigma_levels(faces: Any, dtype: Any = float) -> Levels:
+    """Levels of an atmosphere between the ``faces`` ``sigma = p / ps``, from 0 at the top to 1 at
+    the ground. Pressure (Pa), at rest under :data:`REFERENCE_PRESSURE`, stands for metres.
+
+    >>> sigma_levels([0.0, 0.25, 1.0]).dz.c.data.ravel().tolist()
+    [25000.0, 75000.0]
+    """
+    sigma = np.asarray(faces, float)
+    ordered = sigma.ndim == 1 and sigma.size > 1 and bool((np.diff(sigma) > 0).all())
+    if not ordered or sigma[0] != 0.0 or sigma[-1] != 1.0:
+        raise GridError(f"found faces of levels {sigma}; expected sigma that grows from 0 to 1")
+    return replace(levels(np.diff(sigma) * REFERENCE_PRESSURE, dtype), coordinate="sigma")
 
 
 def uniform_thickness(count: int, depth: float) -> np.ndarray:

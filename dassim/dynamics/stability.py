@@ -1,0 +1,75 @@
+"""How near a model is to the limits of its explicit time step, term by term and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.grid import Field, Grid, apply
+from dassim.grid.operators import masked
+
+Rate = tuple[str, Field, float]
+"""A term's name, its rate (1/s) at cells, and the largest stable ``dt`` times rate."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """``value`` of a dimensionless step (``dt`` times a rate) against its ``limit``."""
+
+    term: str
+    value: float
+    limit: float
+    where: tuple[int, int]
+    """Global row and column of the largest value."""
+    longest_step: float
+    """The longest time step (s) that this term allows."""
+
+    @property
+    def ok(self) -> bool:
+        return self.value <= self.limit
+
+    def __str__(self) -> str:
+        verdict = "within" if self.ok else "beyond"
+        return (
+            f"{self.term}: {self.value:.3g} is {verdict} the limit {self.limit:.3g} at row "
+            f"{self.where[0]}, column {self.where[1]}; time step at most {self.longest_step:.4g} s"
+        )
+
+
+def limits(grid: Grid, time_step: float, rates: Iterable[Rate]) -> list[Limit]:
+    """The limit of every term, with its worst wet cell over all ranks, which call this together."""
+    return [_limit(grid, time_step, *rate) for rate in rates]
+
+
+def _limit(grid: Grid, time_step: float, term: str, rate: Field, limit: float) -> Limit:
+    owned = np.asarray(grid.owned(masked(grid.mask.c, rate)))
+    owned = owned.reshape(-1, *owned.shape[-2:]).max(axis=0)
+    block = grid.domain.block
+    j, i = np.unravel_index(int(owned.argmax()), owned.shape)
+    worst = max(
+        grid.domain.comm.allgather(
+            (float(owned[j, i]), (int(block.y.start + j), int(block.x.start + i)))
+        )
+    )
+    longest = limit / worst[0] if worst[0] > 0 else np.inf
+    return Limit(term, worst[0] * time_step, limit, worst[1], longest)
+
+
+def damping_rates(
+    grid: Grid, kind: str, term: Any, wavenumber2: Field, limit: float
+) -> Iterable[Rate]:
+    """``nu k^2`` and ``nu_4 k^4`` of a lateral friction or diffusion, those of the coefficients
+    that it has. ``kind``: the name of the first, viscosity or diffusivity."""
+    for name, power in ((kind, 1), ("biharmonic", 2)):
+        coefficient = getattr(term, name)
+        if coefficient is None:
+            continue
+        if term.scale_length is not None:
+            length = apply(jnp.sqrt, grid.area.c) / term.scale_length
+            coefficient = coefficient * length ** (2 * power - 1)
+        label = kind if name == kind else f"biharmonic {kind}"
+        yield label, wavenumber2**power * coefficient, limit
