@@ -62,10 +62,11 @@ def report(namelist: Namelist, ranks: int) -> Iterator[str]:
     from dassim.config.estimate import estimates, files, footprint
     from dassim.config.outputs import require_outputs
     from dassim.config.plan import plan
+    from dassim.config.vertical import in_words
 
     planned = plan(namelist, ranks)
-    levels = len(planned.thickness)
-    yield f"{levels} level{'s' * (levels > 1)}, {planned.thickness.sum():.10g} m deep"
+    levels = planned.levels.count
+    yield in_words(planned.levels)
     if namelist.time:
         yield f"{namelist.time.steps} steps"
     yield str(planned)
@@ -82,7 +83,7 @@ def _memory(rows: Iterable[Estimate]) -> Iterator[str]:
 
 def _files(rows: list[Files]) -> Iterator[str]:
     if rows:
-        yield f"{'files: all ranks':<22}{'number':>14}{'each':>14}{'in all':>14}"
+        yield f"{'on disk: all ranks':<22}{'times':>14}{'each':>14}{'in all':>14}"
     for row in rows:
         yield f"{row.what:<22}{row.count:>14}{_bytes(row.each):>14}{_bytes(row.all):>14}"
 

@@ -118,12 +118,11 @@ def write(
     """Fields, numbers, maps."""
     import numpy as np
 
-    from dassim.config.ocean.objectives import FLUXES, MIXING
     from dassim.config.results import Results
     from dassim.config.sensitivity import output_of
 
     comm = experiment.model.domain.comm
-    known = {**experiment.model.variables, **FLUXES, **MIXING}
+    known = {**experiment.model.variables, **experiment.objectives.fields}
     fields = output_of(problem, gradient)
     variables = {place: problem.variable(place, known) for place in fields}
     if fields:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 
 from dassim.config.bathymetry import bottom_depth, check_depth
-from dassim.config.errors import NamelistError, Problem
+from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.horizontal import build_horizontal, cell_centres
-from dassim.config.schema.namelist import AbstractBasinNamelist, AbstractNamelist
-from dassim.config.vertical import level_thickness
-from dassim.grid import Grid, GridError, levels
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.vertical import build_levels
+from dassim.grid import Grid, GridError
 from dassim.grid import build_grid as assemble
 from dassim.parallel import (
     AbstractCommunicator,
@@ -24,7 +25,7 @@ from dassim.parallel import (
 )
 
 
-def build_grid(namelist: AbstractBasinNamelist, domain: Domain) -> Grid:
+def build_grid(namelist: AbstractNamelist, domain: Domain) -> Grid:
     """This rank's part of the grid that ``namelist`` describes.
 
     All ranks call this together; what one of them refuses is raised as NamelistError on all.
@@ -39,9 +40,9 @@ def build_grid(namelist: AbstractBasinNamelist, domain: Domain) -> Grid:
         horizontal = build_horizontal(namelist.grid, domain, namelist.precision)
         centres = cell_centres(namelist.grid)
     with _blamed_on("vertical", comm=comm):
-        column = levels(level_thickness(namelist.vertical), namelist.precision)
+        column = build_levels(namelist.column, namelist.precision)
     with _blamed_on("bathymetry", comm=comm):
-        depth = bottom_depth(namelist.bathymetry, centres)
+        depth = bottom_depth(namelist.bottom, centres)
     if depth is not None:
         check_depth(depth, centres, domain)
     return assemble(horizontal, column, depth)
@@ -57,6 +58,8 @@ def build_domain(namelist: AbstractNamelist, comm: AbstractCommunicator | None =
 def build_decomposition(namelist: AbstractNamelist, size: int) -> Decomposition:
     """The grid's division over ``size`` ranks, as the ``decomposition`` section says."""
     layout = namelist.decomposition.layout
+    if namelist.whole_circles:
+        layout = _latitude_bands(layout, size)
     with _blamed_on("decomposition", "layout"):
         return Decomposition.choose(
             cell_centres(namelist.grid).shape,
@@ -65,6 +68,20 @@ def build_decomposition(namelist: AbstractNamelist, size: int) -> Decomposition:
             periodic=("y" in namelist.grid.periodic, "x" in namelist.grid.periodic),
             minimum=namelist.narrowest_block,
         )
+
+
+def _latitude_bands(layout: Any, size: int) -> tuple[int, int]:
+    """The ``layout`` where every rank owns whole circles of latitude."""
+    if layout == "auto":
+        return size, 1
+    if layout[1] > 1:
+        message = mismatch(
+            f"circles of latitude over {layout[1]} ranks",
+            "latitude bands, whole circles on every rank, for the polar filter",
+            f"write layout: [{layout[0] * layout[1]}, 1], or auto",
+        )
+        raise NamelistError([Problem(("decomposition", "layout"), message)])
+    return layout
 
 
 SERIAL = SerialCommunicator()

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any, NamedTuple
 
-from dassim.config.schema import GridNamelist, OceanNamelist
+from dassim.config.schema import (
+    AtmosphereNamelist,
+    GridNamelist,
+    OceanNamelist,
+    ShallowWaterNamelist,
+)
 from dassim.config.schema.bathymetry import FlatBottom
 from dassim.config.schema.grid import GridFromFile
-from dassim.config.schema.namelist import AbstractBasinNamelist
+from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.output import OutputStream
 from dassim.config.schema.simulation import schedule
 from dassim.config.simulation import build_plan
@@ -92,9 +97,25 @@ def _(namelist: OceanNamelist) -> Footprint:
     return Footprint(state, Fields(volume=50), outputs)
 
 
-def estimates(
-    namelist: AbstractBasinNamelist, decomposition: Decomposition, nz: int
-) -> list[Estimate]:
+@footprint.register
+def _(namelist: ShallowWaterNamelist) -> Footprint:
+    """Beside the state, a compiled step holds about 20 fields."""
+    from dassim.atmosphere.shallow_water.output import OUTPUTS
+
+    times = 2 if namelist.physics.stepper.type == "adams_bashforth_2" else 1
+    return Footprint(Fields(surface=3 * times), Fields(surface=20), OUTPUTS)
+
+
+@footprint.register
+def _(namelist: AtmosphereNamelist) -> Footprint:
+    """Beside the state, a compiled step holds about 30 fields."""
+    from dassim.atmosphere.primitive.output import OUTPUTS
+
+    times = 2 if namelist.physics.stepper.type == "adams_bashforth_2" else 1
+    return Footprint(Fields(3 * times, times), Fields(volume=30), OUTPUTS)
+
+
+def estimates(namelist: AbstractNamelist, decomposition: Decomposition, nz: int) -> list[Estimate]:
     """Memory of a run of ``namelist`` with ``nz`` levels on ``decomposition``."""
     itemsize = BYTES[namelist.precision]
     fields = footprint(namelist)
@@ -114,7 +135,7 @@ def estimates(
     ]
 
 
-def files(namelist: AbstractBasinNamelist, shape: tuple[int, int, int]) -> list[Files]:
+def files(namelist: AbstractNamelist, shape: tuple[int, int, int]) -> list[Files]:
     """What a run of ``namelist`` on the grid ``shape = (nz, ny, nx)`` leaves on disk. A restart
     holds the sums that means need beside the state."""
     time, model = namelist.time, footprint(namelist)
@@ -148,7 +169,7 @@ def _kept(plan: Plan, end: int) -> set[int]:
     return {*written[-plan.keep_last :], *filter(plan.milestones.due, written)}
 
 
-def grid_size(namelist: AbstractBasinNamelist, shape: tuple[int, int, int]) -> int:
+def grid_size(namelist: AbstractNamelist, shape: tuple[int, int, int]) -> int:
     """Bytes of one rank's grid with its halos on a block of ``shape = (nz, ny, nx)``.
 
     At each of the four kinds of point: depth and wet levels per column, a mask that varies along z
@@ -156,6 +177,6 @@ def grid_size(namelist: AbstractBasinNamelist, shape: tuple[int, int, int]) -> i
     """
     nz, ny, nx = shape
     itemsize = BYTES[namelist.precision]
-    mask = 1 if isinstance(namelist.bathymetry, FlatBottom) else nz
+    mask = 1 if isinstance(namelist.bottom, FlatBottom) else nz
     metrics = 6 * itemsize if isinstance(namelist.grid, GridFromFile) else 0
     return 4 * (itemsize + 4 + mask + metrics) * (ny + 2 * HALO) * (nx + 2 * HALO)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
 
@@ -15,7 +15,13 @@ from dassim.config.errors import (
     TimeStepWarning,
     mismatch,
 )
-from dassim.config.schema import GridNamelist, OceanNamelist
+from dassim.config.objectives import Objectives
+from dassim.config.schema import (
+    AtmosphereNamelist,
+    GridNamelist,
+    OceanNamelist,
+    ShallowWaterNamelist,
+)
 from dassim.config.schema.run import Time
 from dassim.parallel import AbstractCommunicator
 from dassim.simulation.plan import Refresh
@@ -26,7 +32,8 @@ class Experiment:
     """A model on this rank, its parameters, and its state at the start.
 
     ``model.step(parameters, state)`` is the state one time step later; ``time`` says how often.
-    ``refresh`` puts the forcing of later times into the parameters, where it is read in windows.
+    ``refresh`` puts the forcing of later times into the parameters, where it is read in windows;
+    ``objectives``: the numbers that can be differentiated.
     """
 
     name: str
@@ -35,6 +42,7 @@ class Experiment:
     state: Any
     time: Time
     refresh: Refresh | None = None
+    objectives: Objectives = field(default_factory=Objectives)
 
 
 @singledispatch
@@ -58,6 +66,20 @@ def _(namelist: OceanNamelist, comm: AbstractCommunicator | None = None) -> Expe
     from dassim.config.ocean import build_ocean  # no other model has to load for it
 
     return build_ocean(namelist, comm)
+
+
+@build_experiment.register
+def _(namelist: ShallowWaterNamelist, comm: AbstractCommunicator | None = None) -> Experiment:
+    from dassim.config.atmosphere import build_shallow_water
+
+    return build_shallow_water(namelist, comm)
+
+
+@build_experiment.register
+def _(namelist: AtmosphereNamelist, comm: AbstractCommunicator | None = None) -> Experiment:
+    from dassim.config.atmosphere import build_atmosphere
+
+    return build_atmosphere(namelist, comm)
 
 
 @singledispatch

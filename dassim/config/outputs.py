@@ -57,8 +57,8 @@ def open_writers(
     model = experiment.model
     variables = output_variables(model, experiment.parameters, experiment.state)
     geometry = Geometry.of(model)
-    depth = geometry.coordinates.get("depth")
-    require_outputs(namelist, variables, None if depth is None else len(depth.values))
+    grid = getattr(model, "grid", None)
+    require_outputs(namelist, variables, None if grid is None else grid.levels.count)
     attributes = global_attributes(namelist, model.domain.comm)
     folder = Path(run) / FIELDS
     write_grid(folder, geometry, model.domain, attributes)

@@ -6,22 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from dassim.config.bathymetry import bottom_depth, check_depth
 from dassim.config.build import build_decomposition
 from dassim.config.errors import NamelistError, Problem
 from dassim.config.horizontal import cell_centres
-from dassim.config.schema.namelist import AbstractBasinNamelist
-from dassim.config.vertical import level_thickness
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.vertical import build_levels
+from dassim.grid import Levels
 from dassim.parallel import Decomposition, Domain
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Thickness (m) of the levels, and the grid's division over ranks."""
+    """The levels, and the grid's division over ranks."""
 
-    thickness: np.ndarray
+    levels: Levels
     decomposition: Decomposition
 
     def __str__(self) -> str:
@@ -31,25 +30,25 @@ class Plan:
         return f"{ranks}, blocks of {rows} x {columns} cells out of {ny} x {nx}"
 
 
-def plan(namelist: AbstractBasinNamelist, ranks: int) -> Plan:
+def plan(namelist: AbstractNamelist, ranks: int) -> Plan:
     """Open the files that ``namelist`` names, and divide its grid over ``ranks``.
 
     Raises NamelistError with all problems at once.
     """
     problems: list[Problem] = []
-    thickness, decomposition = np.empty(0), None
+    levels, decomposition = None, None
     with _collected(problems):
-        thickness = level_thickness(namelist.vertical)
+        levels = build_levels(namelist.column)
     with _collected(problems):
         decomposition = build_decomposition(namelist, ranks)
     with _collected(problems):
         centres = cell_centres(namelist.grid)
-        depth = bottom_depth(namelist.bathymetry, centres)
+        depth = bottom_depth(namelist.bottom, centres)
         if depth is not None:
             check_depth(depth, centres, Domain.serial(centres.shape))
-    if problems or decomposition is None:
+    if problems or decomposition is None or levels is None:
         raise NamelistError(dict.fromkeys(problems))
-    return Plan(thickness, decomposition)
+    return Plan(levels, decomposition)
 
 
 def _points(n: int, p: int) -> str:

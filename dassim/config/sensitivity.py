@@ -73,13 +73,11 @@ def build_sensitivity(
 ) -> SensitivityProblem:
     """All ranks call this together. Raises NamelistError, or DataError for a state that is not
     there."""
-    from dassim.config.ocean.objectives import SIZES, number, with_fields
-
     section = required(namelist)
     require_constant_parameters(experiment, ("sensitivity",))
-    model, step = experiment.model, experiment.time.step
-    wanted = number(section.objective, model)
-    parameters, paths = with_fields(experiment.parameters, section.by, model.grid)
+    model, step, known = experiment.model, experiment.time.step, experiment.objectives
+    wanted = known.number(section.objective, model)
+    parameters, paths = known.with_fields(experiment.parameters, section.by, model.grid)
     state = first_guess_of(section, namelist, experiment)
     inputs = RunInputs(parameters, state)
     found = {_path(name, inputs, paths, index): name for index, name in enumerate(section.by)}
@@ -96,7 +94,7 @@ def build_sensitivity(
         segment, window.lengths, inputs, (distributed, replicated), schedule, disk
     )
     return SensitivityProblem(
-        objective, window, build_clock(experiment), wanted.name, wanted.units, found, SIZES
+        objective, window, build_clock(experiment), wanted.name, wanted.units, found, known.sizes
     )
 
 

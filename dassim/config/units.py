@@ -40,6 +40,7 @@ KINDS = {
     "m s-2": ("an acceleration", "9.81 m s-2"),
     "Pa": ("a pressure or stress", "0.1 N m-2"),
     "degC": ("a temperature", "10 degC"),
+    "K": ("an absolute temperature", "288 K"),
     "delta_degC": ("a temperature difference", "0.5 K"),
     "kg m-3": ("a density", "1025 kg m-3"),
     "W m-2": ("a heat flux", "100 W m-2"),
@@ -166,6 +167,7 @@ Acceleration = Annotated[float, Quantity("m s-2")]
 Stress = Annotated[float, Quantity("Pa")]
 Pressure = Annotated[float, Quantity("Pa", above=0)]
 Temperature = Annotated[float, Quantity("degC", at_least=-273.15)]
+AirTemperature = Annotated[float, Quantity("K", above=0)]
 TemperatureDifference = Annotated[float, Quantity("delta_degC")]
 Salinity = Annotated[float, Ge(0)]  # g/kg, or on the practical scale
 Density = Annotated[float, Quantity("kg m-3", above=0)]
@@ -178,6 +180,7 @@ SquaredFrequency = Annotated[float, Quantity("s-2")]
 
 Lengths = Annotated[tuple[float, ...], Quantity("m", above=0)]
 Spacing = Annotated[float | tuple[float, ...], Quantity("m", above=0)]
+AngularLength = Annotated[float, Quantity("degrees", above=0, at_most=180)]
 AngularSpacing = Annotated[float | tuple[float, ...], Quantity("degrees", above=0)]
 
 

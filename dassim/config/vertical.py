@@ -1,4 +1,4 @@
-"""From the ``vertical`` section to the thickness of the levels."""
+"""From the ``vertical`` section to the levels."""
 
 from __future__ import annotations
 
@@ -9,15 +9,50 @@ import numpy as np
 
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.files import file_variable
+from dassim.config.schema.atmosphere.primitive import SigmaLevels, UniformSigma
 from dassim.config.schema.vertical import (
     GivenLevels,
     LevelsFromFile,
     StretchedLevels,
     UniformLevels,
 )
-from dassim.grid import stretched_thickness, uniform_thickness
+from dassim.grid import (
+    Levels,
+    levels,
+    one_layer,
+    sigma_levels,
+    stretched_thickness,
+    uniform_thickness,
+)
 
 VARIABLE = ("vertical", "variable")
+
+
+@singledispatch
+def build_levels(config: Any, dtype: Any = float) -> Levels:
+    """The levels that a section tells; of a fluid without levels, its one layer."""
+    return levels(level_thickness(config), dtype)
+
+
+@build_levels.register
+def _(config: None, dtype: Any = float) -> Levels:
+    return one_layer(dtype)
+
+
+@build_levels.register(UniformSigma)
+@build_levels.register(SigmaLevels)
+def _(config: UniformSigma | SigmaLevels, dtype: Any = float) -> Levels:
+    return sigma_levels(config.faces, dtype)
+
+
+def in_words(levels: Levels) -> str:
+    """How many levels, and how far they reach."""
+    count = levels.count
+    if levels.coordinate == "layer":
+        return "one layer"
+    if levels.coordinate == "sigma":
+        return f"{count} level{'s' * (count > 1)}, sigma from 0 to 1"
+    return f"{count} level{'s' * (count > 1)}, {float(levels.dz.c.data.sum()):.10g} m deep"
 
 
 @singledispatch

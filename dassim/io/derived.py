@@ -30,6 +30,13 @@ def thickness(data: xr.Dataset) -> xr.DataArray | None:
     return xr.DataArray(bounds[:, 1] - bounds[:, 0], dims=("depth",), coords={"depth": data.depth})
 
 
+def sigma_extents(data: xr.Dataset) -> xr.DataArray:
+    """The share of the column that is in each level of an atmosphere."""
+    bounds = data["sigma_bnds"].values
+    extents = bounds[:, 1] - bounds[:, 0]
+    return xr.DataArray(extents, dims=("sigma",), coords={"sigma": data.sigma})
+
+
 def transport(data: xr.Dataset, axis: str) -> xr.DataArray | None:
     """Volume transport (Sv) through the faces across ``axis`` ("x" or "y"); 0 on land.
 
@@ -90,10 +97,12 @@ def transport_around(data: xr.Dataset) -> xr.DataArray | None:
 
 
 def volume_mean(field: xr.DataArray, data: xr.Dataset) -> xr.DataArray | None:
-    """Mean over the water of a field at cells, levels weighted by their thickness."""
+    """Mean over water or air of a field at cells, levels weighted by their thickness."""
     if "cell_area" not in data.coords:
         return None
     weights = data["cell_area"]
+    if "sigma" in field.dims:
+        weights = weights * sigma_extents(data)
     if "depth" in field.dims:
         dz = data["h"] if "h" in data else thickness(data)
         if dz is None:
@@ -104,8 +113,11 @@ def volume_mean(field: xr.DataArray, data: xr.Dataset) -> xr.DataArray | None:
 
 
 def surface(field: xr.DataArray) -> xr.DataArray:
-    """The topmost level."""
-    return field.isel(depth=0, drop=True) if "depth" in field.dims else field
+    """The level at the surface: the topmost of an ocean, the lowest of an atmosphere."""
+    for dim, index in (("depth", 0), ("sigma", -1)):
+        if dim in field.dims:
+            return field.isel({dim: index}, drop=True)
+    return field
 
 
 def surface_speed(data: xr.Dataset) -> xr.DataArray | None:

@@ -35,6 +35,12 @@ DEPTH: Attributes = {
     "positive": "down",
     "axis": "Z",
 }
+SIGMA: Attributes = {
+    "standard_name": "atmosphere_sigma_coordinate",
+    "units": "1",
+    "positive": "down",
+    "axis": "Z",
+}
 WHERE = {"c": "cells", "u": "x-faces", "v": "y-faces", "q": "corners", "w": "upper faces"}
 
 METRICS: Mapping[str, tuple[str, Variable]] = {
@@ -179,7 +185,8 @@ def of_grid(grid: Grid) -> Geometry:
     spherical = grid.horizontal.geometry == "spherical"
     y, x = ("lat", "lon") if spherical else ("y", "x")
     along_y, along_x = {"c": y, "f": f"{y}_v"}, {"c": x, "f": f"{x}_u"}
-    along_z = {"c": "depth", "f": "depth_w"}
+    vertical = grid.levels.coordinate
+    along_z = {"c": vertical, "f": f"{vertical}_w"}
     dims = {
         location: (along_z[z], along_y[at_y], along_x[at_x])
         for location, (z, at_y, at_x) in LOCATIONS.items()
@@ -247,23 +254,34 @@ def _planes(grid: Grid, dims: Mapping[str, tuple[str, str, str]]) -> dict[str, C
 
 
 def _levels(grid: Grid) -> dict[str, Coordinate]:
-    """Depths (m, down) of the levels at rest and of their upper faces."""
+    """Depths (m, down) or sigma of levels at rest and of their upper faces; a layer has none."""
+    name = grid.levels.coordinate
+    if name == "layer":
+        return {}
     centres = -np.asarray(grid.levels.z.c.data, float)[:, 0, 0]
     faces = -np.asarray(grid.levels.z.f.data, float)[:, 0, 0]
+    if name == "sigma":
+        centres, faces = centres / faces[-1], faces / faces[-1]
     above = np.concatenate([faces[:1], centres[:-1]])
+    shared, text = {
+        "depth": (DEPTH, "depth of {}, with the surface at rest"),
+        "sigma": (SIGMA, "pressure over that at the ground of {}"),
+    }[name]
 
     def column(name: str, values: np.ndarray, low: np.ndarray, high: np.ndarray, of: str):
-        text = f"depth of {of}, with the surface at rest"
-        attributes = {**DEPTH, "long_name": text}
+        attributes = {**shared, "long_name": text.format(of)}
         return Coordinate((name,), values + 0.0, attributes, np.stack([low, high], -1) + 0.0)
 
     return {
-        "depth": column("depth", centres, faces[:-1], faces[1:], "levels"),
-        "depth_w": column("depth_w", faces[:-1], above, centres, "upper faces of levels"),
+        name: column(name, centres, faces[:-1], faces[1:], "levels"),
+        f"{name}_w": column(f"{name}_w", faces[:-1], above, centres, "upper faces of levels"),
     }
 
 
 def _masks(grid: Grid) -> dict[str, np.ndarray]:
+    """Of fluids that have a bottom under water, and so land."""
+    if grid.levels.coordinate != "depth":
+        return {}
     masks = {at: np.asarray(grid.owned_mask(at)) for at in HORIZONTAL}
     return masks | {"w": masks["c"]}
 
@@ -275,7 +293,9 @@ def _metrics(grid: Grid) -> dict[str, np.ndarray]:
         return np.array(np.broadcast_to(plane, grid.domain.shape))
 
     return {
-        name: whole(attribute, variable.location) for name, (attribute, variable) in METRICS.items()
+        name: whole(attribute, variable.location)
+        for name, (attribute, variable) in METRICS.items()
+        if name != "depth" or grid.levels.coordinate == "depth"
     }
 
 

@@ -32,7 +32,7 @@ MASK = Variable("mask", "c", "1", "1 in water, 0 on land", "sea_binary_mask")
 def write_grid(
     folder: Path | str, geometry: Geometry, domain: Domain, attributes: Mapping[str, Any]
 ) -> None:
-    """Write ``folder/grid/``: areas, edge lengths, depths and the mask of each rank's block.
+    """Write ``folder/grid/``: areas and edge lengths of each rank's block, depths and mask.
 
     Nothing for a model without a grid. All ranks call this together, also when a run resumes.
     """
@@ -71,9 +71,9 @@ def _write(
 ) -> None:
     unnamed = path.with_name(f"{path.name}.new")
     fields = {METRICS[name][1]: values for name, values in geometry.metrics.items()}
-    mask = geometry.masks["c"].astype(np.int8)
+    masks = {MASK: geometry.masks["c"].astype(np.int8)} if geometry.masks else {}
     sizes: dict[str, int] = {}
-    for variable, values in {**fields, MASK: mask}.items():
+    for variable, values in {**fields, **masks}.items():
         sizes |= dict(zip(geometry.dims_of(variable), values.shape, strict=True))
     with LIBRARY, netCDF4.Dataset(unnamed, "w") as dataset:
         dataset.Conventions = CONVENTIONS
@@ -82,7 +82,8 @@ def _write(
         write_coordinates(dataset, geometry, sizes)
         for variable, values in fields.items():
             _add(dataset, geometry, variable, "f8", values)
-        _add(dataset, geometry, MASK, "i1", mask)
+        for variable, values in masks.items():
+            _add(dataset, geometry, variable, "i1", values)
     make_durable(unnamed)
     unnamed.replace(path)
 

@@ -18,7 +18,10 @@ from dassim.config.experiment import Experiment, build_experiment
 from dassim.parallel import AbstractCommunicator, SerialCommunicator, world
 
 PROJECT = Path(__file__).resolve().parents[2]
-OCEAN = {path.stem: path for path in sorted((PROJECT / "namelists" / "ocean").glob("*.yaml"))}
+OCEAN, ATMOSPHERE = (
+    {path.stem: path for path in sorted((PROJECT / "namelists" / fluid).glob("*.yaml"))}
+    for fluid in ("ocean", "atmosphere")
+)
 
 SMALLER: Mapping[str, tuple[str, ...]] = {
     "double_gyre": ("grid.nx=32", "grid.ny=32"),
@@ -26,6 +29,10 @@ SMALLER: Mapping[str, tuple[str, ...]] = {
     "reentrant_channel": ("grid.nx=20", "grid.ny=40", "vertical.nz=8"),
     "reentrant_channel_coarse": ("grid.nx=20", "grid.ny=40", "vertical.nz=8"),
     "seamount": ("grid.nx=32", "grid.ny=32", "vertical.nz=10"),
+    "galewsky": ("grid.nx=32", "grid.ny=16"),
+    "williamson_2": ("grid.nx=32", "grid.ny=16"),
+    "williamson_5": ("grid.nx=32", "grid.ny=16"),
+    "williamson_6": ("grid.nx=32", "grid.ny=16"),
 }
 """What makes a namelist small enough for a test that every change runs."""
 
@@ -41,8 +48,9 @@ def environment() -> dict[str, str]:
 def build(
     name: str, overrides: Iterable[str] = (), comm: AbstractCommunicator | None = None
 ) -> Experiment:
-    """The experiment of the ocean's namelist ``name``; warnings are left to other tests."""
-    loaded = load(OCEAN[name], Namelist, overrides=overrides, environment=environment())
+    """The experiment of the namelist ``name``; warnings are left to other tests."""
+    path = {**OCEAN, **ATMOSPHERE}[name]
+    loaded = load(path, Namelist, overrides=overrides, environment=environment())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NamelistWarning)
         return build_experiment(loaded.namelist, comm)

@@ -1,6 +1,15 @@
 """All validation cases, by topic."""
 
-from tests.validation import circulation, climate, conservation, gradients, ranks, schemes, waves
+from tests.validation import (
+    circulation,
+    climate,
+    conservation,
+    globe,
+    gradients,
+    ranks,
+    schemes,
+    waves,
+)
 from tests.validation.report import CASES
 
 __all__ = [
@@ -8,6 +17,7 @@ __all__ = [
     "circulation",
     "climate",
     "conservation",
+    "globe",
     "gradients",
     "ranks",
     "schemes",

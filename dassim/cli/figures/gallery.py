@@ -33,6 +33,7 @@ def draw_all(data: Any, folder: Path, record: int = -1) -> Iterator[Shown]:
     when = date_of(now)
     yield from _surface(now, folder, when)
     yield from _section(now, folder, when)
+    yield from _section_of_air(now, folder, when)
     yield from _streamfunctions(now, folder, when)
     yield from _series(data, folder)
 
@@ -78,6 +79,17 @@ def _surface(now: Any, folder: Path, when: str) -> Iterator[Shown]:
             "Relative vorticity of the topmost level, at corners of cells.",
         ),
         ("mld", "Mixed layer depth", "cmo.deep", {}, "Depth of the mixed layer."),
+        ("h", "Thickness", "cmo.dense", {}, "Thickness of the layer."),
+        ("surface_height", "Height of the surface", "cmo.dense", {}, "Height of the free surface."),
+        (
+            "pv",
+            "Potential vorticity",
+            "cmo.curl",
+            {"symmetric": True},
+            "(f + zeta) / h at corners.",
+        ),
+        ("ps", "Surface pressure", "cmo.dense", {}, "Pressure at the ground."),
+        ("psl", "Pressure at sea level", "cmo.dense", {}, "Pressure reduced to sea level."),
     ]
     for name, title, colours, options, caption in wanted:
         field = derived.surface_speed(now) if name == "speed" else now.get(name)
@@ -86,14 +98,30 @@ def _surface(now: Any, folder: Path, when: str) -> Iterator[Shown]:
         field = derived.surface(field).load()
         if _varies(field):
             units = {"speed": "m s-1"}.get(name)
+            if "sigma" in now.dims:
+                title, caption = _of_air(title), _of_air(caption)
             maps.draw(
                 folder / f"{name}.png", field, now, title, when, colours, units=units, **options
             )
             yield Shown(f"{name}.png", caption)
 
 
+def _of_air(text: str) -> str:
+    """What is said of the surface of water, of air."""
+    words = {
+        "Sea surface temperature": "Temperature near the ground",
+        "Surface speed": "Wind speed near the ground",
+        "topmost level": "lowest level",
+    }
+    for water, air in words.items():
+        text = text.replace(water, air)
+    return text
+
+
 def _section(now: Any, folder: Path, when: str) -> Iterator[Shown]:
     """Temperature and salinity along y: the zonal mean."""
+    if "depth" not in now.dims:
+        return
     for name, title, colours in (
         ("T", "Temperature", "cmo.thermal"),
         ("S", "Salinity", "cmo.haline"),
@@ -111,6 +139,23 @@ def _section(now: Any, folder: Path, when: str) -> Iterator[Shown]:
         yield Shown(
             file, f"{title}, mean along x over the water; the depth axis is a square root.{lines}"
         )
+
+
+def _section_of_air(now: Any, folder: Path, when: str) -> Iterator[Shown]:
+    """Temperature and wind along y: the zonal mean."""
+    for name, title, colours in (
+        ("T", "Temperature", "cmo.thermal"),
+        ("u", "Eastward wind", "cmo.balance"),
+        ("q", "Specific humidity", "cmo.rain"),
+    ):
+        if name not in now or "sigma" not in now[name].dims or now[name].sizes["sigma"] < 3:
+            continue
+        _, x = derived.axes(now[name])
+        mean = now[name].mean(x).assign_attrs(now[name].attrs).load()
+        if _varies(mean):
+            file, what = f"section_{name}.png", f"{title}, zonal mean"
+            sections.draw(folder / file, mean, now, what, when, colours, symmetric=name == "u")
+            yield Shown(file, f"{title}, mean along x.")
 
 
 def _zonal_mean(field: Any, now: Any) -> Any:
@@ -155,13 +200,18 @@ def _series(data: Any, folder: Path) -> Iterator[Shown]:
 def _panels(data: Any) -> Iterator[Panel]:
     if "T" in data and (mean := derived.volume_mean(data["T"], data)) is not None:
         top = derived.volume_mean(derived.surface(data["T"]), data)
-        curves = {"whole ocean": mean, "surface": top}
+        units = str(data["T"].attrs.get("units", "degC"))
+        curves = {"all air" if "sigma" in data.dims else "whole ocean": mean, "surface": top}
         for label, curve in curves.items():
             if _varies(curve := curve.load()):
-                yield Panel(f"Mean temperature, {label}", "degC", {label: curve.values})
+                yield Panel(f"Mean temperature, {label}", units, {label: curve.values})
     energy = _kinetic_energy(data)
     if energy is not None:
         yield Panel("Mean kinetic energy", "m2 s-2", {"kinetic energy": energy})
+    if "ps" in data:
+        space = data["ps"].dims[1:]
+        curves = {"highest": data["ps"].max(space).values, "lowest": data["ps"].min(space).values}
+        yield Panel("Surface pressure", "Pa", curves)
     if "eta" in data:
         space = data["eta"].dims[1:]
         curves = {

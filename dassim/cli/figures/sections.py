@@ -32,14 +32,16 @@ def draw(
     colours: str,
     *,
     lines: Any = None,
+    symmetric: bool = False,
 ) -> None:
-    """A section of ``field (depth, y)``, the bottom in grey, with isolines of ``lines``.
+    """A section of ``field (depth or sigma, y)``, the bottom in grey, with isolines of ``lines``;
+    ``symmetric``: colours around 0.
 
-    The depth axis is a square root, so that the upper ocean has room.
+    A depth axis is a square root, so that the upper ocean has room.
     """
     at_z, at_y = field.dims
     values = np.asarray(field.values, float)
-    low, high = limits(values)
+    low, high = limits(values, symmetric=symmetric)
     with figure(6.4, 3.2) as (made, axes):
         drawn = axes.pcolormesh(
             _edges(data, at_y),
@@ -55,7 +57,7 @@ def draw(
         )
         if lines is not None:
             _isolines(axes, lines, data)
-        _describe(axes, data, at_y)
+        _describe(axes, data, at_y, at_z)
         head(axes, title, when)
         made.savefig(path)
 
@@ -75,7 +77,7 @@ def draw_overturning(path: Path, psi: Any, data: Any, title: str, when: str) -> 
         land = np.where(wet, np.nan, 0.0)
         axes.pcolormesh(y, z, land, cmap=ListedColormap([LAND]), rasterized=True, zorder=3)
         colour_bar(drawn, axes, "Sv")
-        _describe(axes, data, at_y)
+        _describe(axes, data, at_y, "depth")
         head(axes, title, when)
         made.savefig(path)
 
@@ -95,13 +97,14 @@ def _isolines(axes: Axes, lines: Any, data: Any) -> None:
     axes.clabel(drawn, fontsize=6.5, fmt="%g")
 
 
-def _describe(axes: Axes, data: Any, at_y: str) -> None:
+def _describe(axes: Axes, data: Any, at_y: str, at_z: str) -> None:
     """Scales, limits, ticks and labels of a section."""
-    y, z = _edges(data, at_y), _edges(data, "depth")
-    axes.set_yscale("function", functions=(_root, np.square))
+    y, z = _edges(data, at_y), _edges(data, at_z)
+    if at_z == "depth":
+        axes.set_yscale("function", functions=(_root, np.square))
+        axes.set_yticks(_depths(float(z[-1])))
     axes.set_ylim(z[-1], 0.0)
-    axes.set_yticks(_depths(float(z[-1])))
-    axes.set_ylabel("depth (m)")
+    axes.set_ylabel({"depth": "depth (m)", "sigma": "pressure over that at the ground"}[at_z])
     axes.set_xlim(y[0], y[-1])
     if at_y.startswith("l"):
         degrees(axes.xaxis, "NS", float(np.ptp(y)))

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any, TypeVar
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-
+from dassim.config.arrays import as_arrays
 from dassim.config.build import build_domain, build_grid
 from dassim.config.experiment import Experiment
 from dassim.config.ocean.findings import findings, require_connected
 from dassim.config.ocean.forcing import sources, surface_forcing
 from dassim.config.ocean.initial import initial_fields, initial_state
+from dassim.config.ocean.objectives import OBJECTIVES
 from dassim.config.ocean.physics import coefficients, ocean_model
 from dassim.config.ocean.reload import Reloads
 from dassim.config.points import Basin
 from dassim.config.schema import OceanNamelist
 from dassim.parallel import AbstractCommunicator
-
-Tree = TypeVar("Tree")
 
 
 def build_ocean(namelist: OceanNamelist, comm: AbstractCommunicator | None = None) -> Experiment:
@@ -49,13 +44,4 @@ def build_ocean(namelist: OceanNamelist, comm: AbstractCommunicator | None = Non
         if grid.domain.comm.is_root:
             warnings.warn(finding, stacklevel=2)
     refresh = Reloads(reloads, time.step) if reloads else None
-    return Experiment(namelist.name, model, parameters, state, time, refresh)
-
-
-def as_arrays(tree: Tree, dtype: Any) -> Tree:
-    """``tree`` with all its numbers as arrays of ``dtype``, so that all can be differentiated."""
-
-    def array(leaf: Any) -> Any:
-        return jnp.asarray(leaf, dtype) if eqx.is_inexact_array_like(leaf) else leaf
-
-    return jax.tree.map(array, tree)
+    return Experiment(namelist.name, model, parameters, state, time, refresh, OBJECTIVES)

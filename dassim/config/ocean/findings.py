@@ -12,9 +12,9 @@ from dassim.config.errors import (
     NamelistError,
     NamelistWarning,
     Problem,
-    TimeStepWarning,
     mismatch,
 )
+from dassim.config.limits import too_long_steps
 from dassim.config.points import first_point
 from dassim.dynamics.implicit import open_faces
 from dassim.grid import Field, Grid, maximum, taps
@@ -48,20 +48,7 @@ def findings(
     """Unstable stratification, and terms for which the time step is too long, with the flow at
     least as fast as ``speed`` (m/s). All ranks call this together, and find the same."""
     yield from _unstable(model, parameters, state)
-    block = model.domain.block
-    for limit in stability_limits(model, parameters, state, speed):
-        if limit.ok:
-            continue
-        row, column = limit.where
-        here = np.array(block.y)[:, None] == row, np.array(block.x) == column
-        message = mismatch(
-            f"{model.time_step:g} s",
-            f"at most {limit.longest_step:.4g} s, because of {limit.term} at "
-            f"{first_point(model.grid, (here[0] & here[1])[None])}: {limit.value:.3g} is beyond "
-            f"the limit {limit.limit:.3g}",
-            "shorten the step",
-        )
-        yield TimeStepWarning(Problem(("time", "step"), message))
+    yield from too_long_steps(model, stability_limits(model, parameters, state, speed))
 
 
 def _unstable(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.config.objectives import Number, Objectives, mean_over_box
 from dassim.config.schema import assimilation as schema
-from dassim.grid import Field, Grid
+from dassim.grid import Grid
 from dassim.grid.variables import Variable
 from dassim.ocean import CombinedMixing, OceanModel, OceanParameters, OceanState
 from dassim.ocean.diagnostics import kinetic_energy, transport_through_x
@@ -45,14 +46,6 @@ SIZES = {
 """What counts as a change of a field that is 0 everywhere."""
 
 
-class Number(NamedTuple):
-    """What is differentiated: this rank's share of it as a function of the state."""
-
-    name: str
-    units: str
-    function: Any
-
-
 class TransportThroughX(eqx.Module):
     model: OceanModel
     x: float = eqx.field(static=True)
@@ -60,16 +53,6 @@ class TransportThroughX(eqx.Module):
 
     def __call__(self, state: OceanState) -> jax.Array:
         return transport_through_x(self.model, state, self.x, self.y)
-
-
-class WeightedMean(eqx.Module):
-    """``sum of weights * variable``."""
-
-    variable: str = eqx.field(static=True)
-    weights: jax.Array
-
-    def __call__(self, state: OceanState) -> jax.Array:
-        return jnp.sum(self.weights * getattr(state, self.variable))
 
 
 class Energy(eqx.Module):
@@ -93,29 +76,12 @@ def _(section: schema.Transport, model: OceanModel) -> Number:
 
 @number.register
 def _(section: schema.MeanOverBox, model: OceanModel) -> Number:
-    grid, units = model.grid, model.variables[section.variable].units
-    volume = grid.area.c * (1.0 if section.variable == "eta" else grid.levels.dz.c)
-    inside = _between(grid, grid.x.c, section.x) * _between(grid, grid.y.c, section.y)
-    if section.variable == "eta":
-        weights = grid.owned(volume) * inside * grid.owned_mask("c", levels=False)
-    else:
-        levels = np.isin(np.arange(grid.shape[0]), section.levels)[:, None, None]
-        weights = grid.owned(volume) * inside * levels * grid.owned_mask("c")
-    total = grid.domain.sum(jnp.sum(weights))
-    return Number(
-        f"mean_{section.variable}", units, WeightedMean(section.variable, weights / total)
-    )
+    return mean_over_box(section, model)
 
 
 @number.register
 def _(section: schema.KineticEnergy, model: OceanModel) -> Number:
     return Number("kinetic_energy", "m5 s-2", Energy(model))
-
-
-def _between(grid: Grid, position: Field, ends: tuple[float, float] | None) -> jax.Array:
-    owned = grid.owned(position)
-    low, high = ends or (-np.inf, np.inf)
-    return (owned >= low) & (owned <= high)
 
 
 # -- what to differentiate by ---------------------------------------------------------------------
@@ -142,3 +108,7 @@ def with_fields(
         for name in MIXING:
             paths[name] = f"parameters.mixing.parts.1.{name.removeprefix('vertical_')}"
     return replace(parameters, forcing=forcing), paths
+
+
+OBJECTIVES = Objectives(number, with_fields, FLUXES | MIXING, SIZES)
+"""Of the ocean."""

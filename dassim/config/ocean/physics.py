@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
+from dassim.config.friction import lateral_friction
 from dassim.config.numerics import advection_scheme, time_stepper
 from dassim.config.schema.ocean import physics as schema
 from dassim.dynamics.free_surface import (
@@ -14,7 +15,6 @@ from dassim.dynamics.free_surface import (
     ImplicitFreeSurface,
     SplitExplicit,
 )
-from dassim.dynamics.friction import LateralFriction
 from dassim.dynamics.tracers import LateralDiffusion
 from dassim.grid import Grid, Levels
 from dassim.ocean import (
@@ -34,7 +34,6 @@ from dassim.ocean import (
     surface_enhanced,
 )
 
-SLIP = {"free": 0.0, "none": 2.0}
 FILTER_SLOPE = {"least_dispersion": LEAST_DISPERSION, "least_damping": LEAST_DAMPING}
 
 
@@ -53,12 +52,10 @@ def ocean_model(physics: schema.Physics, grid: Grid, time_step: float) -> OceanM
 
 def coefficients(physics: schema.Physics, levels: Levels) -> OceanParameters:
     """The numbers in the equations, without forcing."""
-    friction, diffusion, drag = physics.friction, physics.diffusion, physics.drag
+    diffusion, drag = physics.diffusion, physics.drag
     return OceanParameters(
         eos=equation_of_state(physics.eos, physics.gravity),
-        friction=LateralFriction(
-            friction.viscosity, friction.biharmonic, SLIP[friction.slip], friction.scale_length
-        ),
+        friction=lateral_friction(physics.friction),
         diffusion=LateralDiffusion(
             diffusion.diffusivity, diffusion.biharmonic, diffusion.scale_length
         ),

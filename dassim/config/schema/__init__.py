@@ -4,10 +4,20 @@ from typing import Annotated
 
 from pydantic import Field
 
+from dassim.config.schema.atmosphere import AtmosphereNamelist, ShallowWaterNamelist
 from dassim.config.schema.namelist import GridNamelist
 from dassim.config.schema.ocean import OceanNamelist
 
-Namelist = Annotated[GridNamelist | OceanNamelist, Field(discriminator="model")]
+Namelist = Annotated[
+    GridNamelist | OceanNamelist | ShallowWaterNamelist | AtmosphereNamelist,
+    Field(discriminator="model"),
+]
 """Every namelist there is."""
 
-__all__ = ["GridNamelist", "Namelist", "OceanNamelist"]
+__all__ = [
+    "AtmosphereNamelist",
+    "GridNamelist",
+    "Namelist",
+    "OceanNamelist",
+    "ShallowWaterNamelist",
+]

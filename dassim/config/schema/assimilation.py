@@ -20,6 +20,7 @@ from dassim.config.units import Coordinate, CoordinateQuantity, Duration, Quanti
 Seed = Annotated[int, Field(ge=0)]
 SpeedDeviation = Annotated[float, Quantity("m s-1", above=0)]
 TemperatureDeviation = Annotated[float, Quantity("delta_degC", above=0)]
+PressureDeviation = Annotated[float, Quantity("Pa", above=0)]
 HeightDeviation = Annotated[float, Quantity("m", above=0)]
 Deviation = Annotated[float, Gt(0)]
 Ends = Annotated[tuple[float, float], CoordinateQuantity(), Strict(False)]
@@ -38,6 +39,10 @@ class Deviations(Section):
     """Of the salinity."""
     eta: HeightDeviation | None = None
     """Of the sea level."""
+    h: HeightDeviation | None = None
+    """Of the thickness of a layer of fluid."""
+    ps: PressureDeviation | None = None
+    """Of the surface pressure."""
     tracers: dict[str, Deviation] = Field(default_factory=dict)
     """Of passive tracers, by name."""
 
@@ -46,7 +51,7 @@ class Deviations(Section):
         return dict(self._given())
 
     def _given(self) -> Iterator[tuple[str, float]]:
-        for name in ("u", "v", "T", "S", "eta"):
+        for name in ("u", "v", "T", "S", "eta", "h", "ps"):
             if (value := getattr(self, name)) is not None:
                 yield name, value
         yield from ((f"tracers.{name}", value) for name, value in self.tracers.items())
@@ -251,8 +256,8 @@ class MeanOverBox(Section):
     """Mean of a variable over a box, weighted by volume."""
 
     type: Literal["mean"]
-    variable: Literal["T", "S", "eta"] = "T"
-    """Which variable."""
+    variable: str = "T"
+    """Which variable of the model's state."""
     x: Ends | None = None
     """Ends of the box along x; the whole basin when left out."""
     y: Ends | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -66,6 +66,21 @@ class AbstractNamelist(Section, Generic[Model]):
     sensitivity: Sensitivity | None = None
     """The gradient of a number."""
 
+    @property
+    def column(self) -> Any:
+        """The section that tells the levels; ``None`` of a fluid that is not divided into any."""
+        return None
+
+    @property
+    def bottom(self) -> Bathymetry:
+        """The section that tells where the bottom lies."""
+        return FlatBottom(type="flat")
+
+    @property
+    def whole_circles(self) -> bool:
+        """Whether each rank has to own whole rows of the grid."""
+        return False
+
     @model_validator(mode="after")
     def _check_times(self):
         if self.time is not None:
@@ -96,6 +111,14 @@ class AbstractBasinNamelist(AbstractNamelist[Model], Generic[Model]):
     """Levels."""
     bathymetry: Bathymetry = FlatBottom(type="flat")
     """Depth of the bottom."""
+
+    @property
+    def column(self) -> Vertical:
+        return self.vertical
+
+    @property
+    def bottom(self) -> Bathymetry:
+        return self.bathymetry
 
 
 class GridNamelist(AbstractBasinNamelist[Literal["grid"]]):

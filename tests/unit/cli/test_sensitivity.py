@@ -12,7 +12,7 @@ import yaml
 import dassim as library
 from dassim.assimilation.control import Control
 from dassim.config.experiment import Experiment
-from dassim.config.ocean.objectives import Number
+from dassim.config.objectives import Number, Objectives
 from dassim.config.sensitivity import output_of
 from dassim.parallel import SerialCommunicator
 from tests.models.plate import Plate
@@ -26,14 +26,19 @@ def toy(monkeypatch):
 
     def build(namelist, comm=None):
         model = Plate.create(comm=SerialCommunicator())
-        return Experiment(namelist.name, model, model.parameters(), model.state(), namelist.time)
+        return Experiment(
+            namelist.name,
+            model,
+            model.parameters(),
+            model.state(),
+            namelist.time,
+            objectives=Objectives(number),
+        )
 
     def number(section, model):
         return Number("energy", "K2", lambda state: jnp.mean(state.T**2))
 
     monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
-    monkeypatch.setattr("dassim.config.ocean.objectives.number", number)
-    monkeypatch.setattr("dassim.config.ocean.objectives.with_fields", lambda p, *_: (p, {}))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
+from dassim.config.schema.friction import Friction
 from dassim.config.schema.numerics import AdvectionScheme, RungeKutta3, TimeStepper, Weno
 from dassim.config.schema.section import Count, Section
 from dassim.config.units import (
@@ -71,20 +72,6 @@ class FluxForm(Section):
 
 
 MomentumAdvection = Annotated[VectorInvariant | FluxForm, Field(discriminator="type")]
-
-
-class Friction(Section):
-    """Lateral viscosity, and what coasts do to the flow along them."""
-
-    viscosity: Diffusivity | None = None
-    """Laplacian viscosity; none when left out."""
-    biharmonic: BiharmonicDiffusivity | None = None
-    """Biharmonic viscosity; none when left out."""
-    slip: Literal["free", "none"] = "free"
-    """free: coasts exert no stress; none: water sticks to them."""
-    scale_length: Length | None = None
-    """With it the coefficients are those of a cell of this size, the Laplacian one growing with the
-    cell's size and the biharmonic one with its cube; without, they are constant."""
 
 
 class Drag(Section):

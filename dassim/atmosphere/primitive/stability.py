@@ -1,0 +1,56 @@
+"""What bounds the time step of the atmosphere."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from dassim.atmosphere.primitive.model import AtmosphereModel
+from dassim.atmosphere.primitive.output import advection_rate
+from dassim.atmosphere.primitive.parameters import AtmosphereParameters
+from dassim.atmosphere.primitive.state import AtmosphereState
+from dassim.dynamics.polar import zonal_resolution
+from dassim.dynamics.stability import Limit, Rate, damping_rates, limits
+from dassim.grid import apply, maximum
+from dassim.grid.operators import sum_z
+
+
+def stability_limits(
+    model: AtmosphereModel,
+    parameters: AtmosphereParameters,
+    state: AtmosphereState,
+    speed: float = 0.0,
+) -> list[Limit]:
+    """All terms that bound the time step, each with its worst cell over all ranks.
+
+    Where the flow of ``state`` is slower than ``speed`` (m/s), advection is that of such a flow.
+    With ``k = 2 sqrt(1/dx^2 + 1/dy^2)``, ``dx`` no smaller than what the polar filter lets pass,
+    and ``c = sqrt(R T / (1 - kappa))``, ``T`` the mean of the column::
+
+        advection       dt (|u|/dx + |v|/dy + |w|/dz)
+        Coriolis        dt |f|
+        Lamb waves      dt c k
+        friction        dt (nu k^2 + nu_4 k^4),   divergence damping and diffusion likewise
+    """
+    return limits(model.grid, model.time_step, _rates(model, parameters, state, speed))
+
+
+@eqx.filter_jit
+def _rates(
+    model: AtmosphereModel, parameters: AtmosphereParameters, state: AtmosphereState, speed: float
+) -> list[Rate]:
+    here, grid, stepper = model.view(parameters, state), model.grid, model.stepper
+    wavenumber2 = 4.0 * (zonal_resolution(grid, model.polar) ** -2.0 + grid.dy.c**-2.0)
+    wavenumber = apply(jnp.sqrt, wavenumber2)
+    courant = maximum(advection_rate(here, model.polar), 0.5 * speed * wavenumber)
+    mean = sum_z(here.temperature * grid.levels.dz.c) / sum_z(grid.levels.dz.c)
+    kappa = parameters.gas_constant / parameters.heat_capacity
+    fastest = apply(jnp.sqrt, maximum(mean, 0.0) * (parameters.gas_constant / (1.0 - kappa)))
+    rates: list[Rate] = [
+        ("advection (Courant number)", courant, min(1.0, stepper.oscillation_limit)),
+        ("Coriolis force", abs(grid.coriolis.c), stepper.oscillation_limit),
+        ("Lamb waves", fastest * wavenumber, stepper.oscillation_limit),
+    ]
+    for kind, term in (("viscosity", parameters.friction), ("diffusivity", parameters.diffusion)):
+        rates += damping_rates(grid, kind, term, wavenumber2, stepper.decay_limit)
+    return rates

@@ -1,0 +1,75 @@
+"""From the ``orography`` section to the height of the ground."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.files import file_variable
+from dassim.config.points import first_point
+from dassim.config.schema.atmosphere.orography import Bell, Cone, FlatGround, OrographyFromFile
+from dassim.grid import Grid
+
+SECTION = ("orography",)
+
+
+def ground_height(section: Any, grid: Grid) -> np.ndarray:
+    """Height (m) of the ground at this rank's cells, ``(ny, nx)``. All ranks call this together,
+    and NamelistError is raised on all."""
+    found = height(section, grid)
+    point = first_point(grid, ~np.isfinite(found)[None])
+    if point is not None:
+        message = mismatch(f"no number at {point}", "a height at every cell", "correct the file")
+        raise NamelistError([Problem(SECTION, message)])
+    return found
+
+
+@singledispatch
+def height(section: Any, grid: Grid) -> np.ndarray:
+    """The height that a section describes. A new shape registers its function here."""
+    raise TypeError(f"found orography of {type(section)}; expected a type that is registered")
+
+
+@height.register
+def _(section: FlatGround, grid: Grid) -> np.ndarray:
+    return np.zeros(grid.shape[1:])
+
+
+@height.register
+def _(section: Cone, grid: Grid) -> np.ndarray:
+    lon, lat = _positions(grid)
+    x0, y0 = np.deg2rad(section.centre)
+    across = np.mod(lon - x0 + np.pi, 2 * np.pi) - np.pi
+    distance = np.hypot(across, lat - y0) / np.deg2rad(section.radius)
+    return section.height * (1.0 - np.minimum(1.0, distance))
+
+
+@height.register
+def _(section: Bell, grid: Grid) -> np.ndarray:
+    lon, lat = _positions(grid)
+    x0, y0 = np.deg2rad(section.centre)
+    cosine = np.sin(y0) * np.sin(lat) + np.cos(y0) * np.cos(lat) * np.cos(lon - x0)
+    distance = np.arccos(np.clip(cosine, -1.0, 1.0)) / np.deg2rad(section.radius)
+    return section.height * np.exp(-(distance**2))
+
+
+@height.register
+def _(section: OrographyFromFile, grid: Grid) -> np.ndarray:
+    variable = file_variable(section.file, section.variable, (*SECTION, "variable"), "m")
+    if variable.shape != grid.domain.global_shape:
+        message = mismatch(
+            f"{section.variable} of shape {variable.shape} in {section.file}",
+            f"shape {grid.domain.global_shape}, the (ny, nx) of the grid",
+            "correct grid.nx and grid.ny, or choose another variable",
+        )
+        raise NamelistError([Problem((*SECTION, "variable"), message)])
+    return np.asarray(grid.domain.local(variable), float)
+
+
+def _positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Longitudes and latitudes (radians) of the owned cells."""
+    lon, lat = (np.asarray(grid.owned(axis.c), float) for axis in (grid.x, grid.y))
+    return np.deg2rad(lon), np.deg2rad(lat)

@@ -1,0 +1,185 @@
+"""From a namelist of the atmosphere to its model, parameters and state."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from functools import singledispatch
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.atmosphere import primitive as model_of
+from dassim.atmosphere.primitive import AtmosphereModel, AtmosphereParameters, AtmosphereState
+from dassim.atmosphere.primitive.output import kinetic_energy_in_all
+from dassim.atmosphere.primitive.stability import stability_limits
+from dassim.atmosphere.shallow_water import Planet
+from dassim.config.arrays import as_arrays
+from dassim.config.atmosphere.orography import ground_height
+from dassim.config.build import build_domain, build_grid
+from dassim.config.experiment import Experiment
+from dassim.config.friction import lateral_friction
+from dassim.config.limits import too_long_steps
+from dassim.config.noise import normal_noise
+from dassim.config.numerics import advection_scheme, time_stepper
+from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
+from dassim.config.schema import AtmosphereNamelist
+from dassim.config.schema import assimilation as numbers
+from dassim.config.schema.atmosphere import primitive as schema
+from dassim.config.schema.grid import LatLonGrid
+from dassim.dynamics.friction import DivergenceDamping
+from dassim.dynamics.polar import PolarFilter
+from dassim.dynamics.tracers import LateralDiffusion
+from dassim.grid import Grid
+from dassim.parallel import AbstractCommunicator
+
+
+def build_atmosphere(
+    namelist: AtmosphereNamelist, comm: AbstractCommunicator | None = None
+) -> Experiment:
+    """This rank's part of the atmosphere that ``namelist`` describes; ``comm``: all ranks that take
+    part, by default those of this run. All ranks call this together.
+
+    Raises NamelistError for what cannot run, on all ranks alike. Warns on rank 0 (NamelistWarning)
+    of a time step beyond a limit.
+    """
+    physics, time = namelist.physics, namelist.time
+    grid = build_grid(namelist, build_domain(namelist, comm))
+    assert isinstance(namelist.grid, LatLonGrid), "require_circles has made sure of it"
+    planet = Planet(namelist.grid.radius, namelist.grid.rotation, physics.gravity)
+    ground = ground_height(namelist.orography, grid)
+    start = start_of(namelist.initial, grid, planet, physics, ground)
+    polar = physics.polar_filter
+    model = AtmosphereModel(
+        grid,
+        time.step,
+        polar=None if polar is None else PolarFilter.on(grid, polar.latitude),
+        advection=advection_scheme(physics.advection),
+        vertical_advection=advection_scheme(physics.vertical_advection),
+        stepper=time_stepper(physics.stepper),
+    )
+    parameters = as_arrays(coefficients(physics, start.ground), namelist.precision)
+    state = model.start(with_noise(namelist.initial.noise, start.state, grid))
+    speed = namelist.expected_speed or 0.0
+    for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
+        if grid.domain.comm.is_root:
+            warnings.warn(doubt, stacklevel=2)
+    objectives = Objectives(number)
+    return Experiment(namelist.name, model, parameters, state, time, objectives=objectives)
+
+
+def coefficients(physics: schema.Physics, ground: np.ndarray) -> AtmosphereParameters:
+    """The numbers in the equations, over ``ground`` (m)."""
+    damping, diffusion = physics.divergence_damping, physics.diffusion
+    return AtmosphereParameters(
+        physics.gravity,
+        physics.gas_constant,
+        physics.heat_capacity,
+        ground,
+        lateral_friction(physics.friction),
+        DivergenceDamping(damping.viscosity, damping.scale_length),
+        LateralDiffusion(diffusion.diffusivity, diffusion.biharmonic, diffusion.scale_length),
+        tuple(process(section) for section in physics.columns),
+    )
+
+
+@singledispatch
+def process(section: Any) -> model_of.AbstractColumnPhysics:
+    """A process within columns. A new one registers its function here."""
+    raise TypeError(f"found a process of {type(section)}; expected a type that is registered")
+
+
+@process.register
+def _(section: schema.HeldSuarez) -> model_of.AbstractColumnPhysics:
+    return model_of.HeldSuarez(
+        section.equator,
+        section.contrast,
+        section.stability,
+        section.stratosphere,
+        section.sigma_b,
+        1.0 / section.friction_time,
+        1.0 / section.air_time,
+        1.0 / section.surface_time,
+    )
+
+
+@process.register
+def _(section: schema.Sponge) -> model_of.AbstractColumnPhysics:
+    return model_of.Sponge(1.0 / section.timescale, section.sigma)
+
+
+# -- the start ------------------------------------------------------------------------------------
+
+
+class Start(eqx.Module):
+    """A state, and the height (m) of the ground under it."""
+
+    state: AtmosphereState
+    ground: Any
+
+
+@singledispatch
+def start_of(
+    section: Any, grid: Grid, planet: Planet, physics: schema.Physics, ground: np.ndarray
+) -> Start:
+    """What a section describes, over ``ground``. A new start registers its function here."""
+    raise TypeError(f"found a start of {type(section)}; expected a type that is registered")
+
+
+@start_of.register
+def _(
+    section: schema.IsothermalRest,
+    grid: Grid,
+    planet: Planet,
+    physics: schema.Physics,
+    ground: np.ndarray,
+) -> Start:
+    gas = physics.gas_constant
+    rest = model_of.isothermal_rest(grid, planet, section.T, gas, ground, section.pressure)
+    return Start(rest, ground)
+
+
+@start_of.register
+def _(
+    section: schema.BaroclinicZone,
+    grid: Grid,
+    planet: Planet,
+    physics: schema.Physics,
+    ground: np.ndarray,
+) -> Start:
+    zone = model_of.BaroclinicZone(planet, physics.gas_constant, section.speed)
+    return Start(zone.state(grid, section.perturbation), zone.ground_of(grid))
+
+
+def with_noise(noise: schema.Noise, state: AtmosphereState, grid: Grid) -> AtmosphereState:
+    """``state`` and noise, none through walls."""
+    for name in ("u", "v", "T"):
+        size, value = getattr(noise, name), getattr(state, name)
+        if size:
+            unit = normal_noise(grid.domain, grid.shape[0], name, noise.seed)
+            mask = grid.owned_mask("c" if name == "T" else name)
+            noisy = value + jnp.asarray(size * unit, value.dtype) * mask
+            state = replace(state, **{name: noisy})
+    return state
+
+
+# -- numbers to differentiate ---------------------------------------------------------------------
+
+
+class Energy(eqx.Module):
+    model: AtmosphereModel
+
+    def __call__(self, state: AtmosphereState) -> jax.Array:
+        return kinetic_energy_in_all(self.model.grid, state)
+
+
+def number(section: Any, model: AtmosphereModel) -> Number:
+    """The number that a section names. All ranks call this together."""
+    if isinstance(section, numbers.MeanOverBox):
+        return mean_over_box(section, model)
+    if isinstance(section, numbers.KineticEnergy):
+        return Number("kinetic_energy", "Pa m4 s-2", Energy(model))
+    return no_number(section, model)

@@ -1,0 +1,256 @@
+"""The namelist of a hydrostatic atmosphere."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, Strict, model_validator
+
+from dassim.config.explain import refuse
+from dassim.config.schema.atmosphere.orography import FlatGround, Orography
+from dassim.config.schema.atmosphere.polar import PolarFilter, require_circles
+from dassim.config.schema.friction import Friction
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.schema.numerics import (
+    AdvectionScheme,
+    Centred,
+    RungeKutta3,
+    TimeStepper,
+    Weno,
+)
+from dassim.config.schema.run import Time
+from dassim.config.schema.section import Count, Section
+from dassim.config.units import (
+    Acceleration,
+    AirTemperature,
+    BiharmonicDiffusivity,
+    Diffusivity,
+    Duration,
+    HeatCapacity,
+    Length,
+    Pressure,
+    Speed,
+    TemperatureDifference,
+)
+
+# -- levels ---------------------------------------------------------------------------------------
+
+
+class UniformSigma(Section):
+    """Levels of equal pressure thickness."""
+
+    type: Literal["uniform_sigma"]
+    nz: Count
+    """Number of levels."""
+
+    @property
+    def faces(self) -> tuple[float, ...]:
+        return tuple(k / self.nz for k in range(self.nz + 1))
+
+
+class SigmaLevels(Section):
+    """Levels between listed faces."""
+
+    type: Literal["sigma"]
+    faces: Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]
+    """Pressure over that at the ground at the faces of the levels, from 0 at the top to 1 at the
+    ground."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        faces = self.faces
+        wrong = [k for k in range(1, len(faces)) if not faces[k] > faces[k - 1]]
+        if wrong:
+            raise refuse(
+                "faces that grow from the top to the ground",
+                "sort them, each once",
+                found=f"face {wrong[0]} at {faces[wrong[0]]:g} below {faces[wrong[0] - 1]:g}",
+                key="faces",
+            )
+        if faces[0] != 0.0 or faces[-1] != 1.0:
+            raise refuse(
+                "faces from 0 at the top to 1 at the ground",
+                "correct the ends",
+                found=f"faces from {faces[0]:g} to {faces[-1]:g}",
+                key="faces",
+            )
+        return self
+
+
+SigmaVertical = Annotated[UniformSigma | SigmaLevels, Field(discriminator="type")]
+
+
+# -- physics --------------------------------------------------------------------------------------
+
+
+class DivergenceDamping(Section):
+    """Damping of divergent motion: gravity waves."""
+
+    viscosity: Diffusivity | None = None
+    """Viscosity of the divergence; none when left out."""
+    scale_length: Length | None = None
+    """With it the viscosity is that of a cell of this size, and grows with the cell's size."""
+
+
+class Diffusion(Section):
+    """Lateral diffusion of temperature and tracers along levels."""
+
+    diffusivity: Diffusivity | None = None
+    """Laplacian diffusivity; none when left out."""
+    biharmonic: BiharmonicDiffusivity | None = None
+    """Biharmonic diffusivity; none when left out."""
+    scale_length: Length | None = None
+    """With it the coefficients are those of a cell of this size, the Laplacian one growing with the
+    cell's size and the biharmonic one with its cube; without, they are constant."""
+
+
+class HeldSuarez(Section):
+    """Relaxation of temperature and near-surface wind, in place of all physics. Held & Suarez
+    (1994), Bull. Amer. Meteor. Soc. 75, 1825."""
+
+    type: Literal["held_suarez"]
+    equator: AirTemperature = 315.0
+    """Temperature at the ground of the equator."""
+    contrast: TemperatureDifference = 60.0
+    """Difference of temperature between equator and poles."""
+    stability: TemperatureDifference = 10.0
+    """Growth of the potential temperature with height, in the tropics."""
+    stratosphere: AirTemperature = 200.0
+    """Lowest temperature."""
+    sigma_b: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """Top of the layer near the ground."""
+    friction_time: Duration = 86400.0
+    """Time over which wind at the ground decays."""
+    air_time: Duration = 40 * 86400.0
+    """Time over which air relaxes to its temperature."""
+    surface_time: Duration = 4 * 86400.0
+    """The same at the ground of the equator."""
+
+
+class Sponge(Section):
+    """Decay of the wind near the top."""
+
+    type: Literal["sponge"]
+    timescale: Duration
+    """Time over which the wind at the top decays."""
+    sigma: Annotated[float, Field(gt=0, lt=1)]
+    """Where it begins; it grows with the square of the distance from here."""
+
+
+ColumnPhysics = Annotated[HeldSuarez | Sponge, Field(discriminator="type")]
+
+
+class Physics(Section):
+    """The atmosphere's equations."""
+
+    gravity: Annotated[Acceleration, Field(gt=0)] = 9.80616
+    """Acceleration by gravity."""
+    gas_constant: HeatCapacity = 287.0
+    """Gas constant of dry air."""
+    heat_capacity: HeatCapacity = 1004.5
+    """Specific heat capacity of dry air at constant pressure."""
+    advection: AdvectionScheme = Weno(type="weno")
+    """Horizontal advection of temperature and tracers."""
+    vertical_advection: AdvectionScheme = Centred(type="centred")
+    """Vertical advection of temperature and tracers."""
+    stepper: TimeStepper = RungeKutta3(type="runge_kutta_3")
+    """Time stepping."""
+    polar_filter: PolarFilter | None = None
+    """Zonal filter, for grids that reach the poles; none when left out."""
+    friction: Friction = Friction()
+    """Lateral friction."""
+    divergence_damping: DivergenceDamping = DivergenceDamping()
+    """Damping of gravity waves."""
+    diffusion: Diffusion = Diffusion()
+    """Lateral diffusion of temperature and tracers."""
+    columns: Annotated[tuple[ColumnPhysics, ...], Strict(False), Field(examples=["[]"])] = ()
+    """Processes within columns, which act one after the other."""
+
+
+# -- the start ------------------------------------------------------------------------------------
+
+
+class Noise(Section):
+    """Normal noise: standard deviations of what is added to the variables, point by point.
+
+    The same over the whole grid for every number of ranks.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Another seed gives other noise."""
+    u: Speed = 0.0
+    """Of the eastward wind."""
+    v: Speed = 0.0
+    """Of the northward wind."""
+    T: TemperatureDifference = 0.0
+    """Of the temperature."""
+
+
+class IsothermalRest(Section):
+    """No wind, and one temperature."""
+
+    type: Literal["isothermal"]
+    T: AirTemperature
+    """Temperature."""
+    pressure: Pressure = 1e5
+    """Pressure at height 0 of the ground."""
+    noise: Noise = Noise()
+    """Noise on top."""
+
+
+class BaroclinicZone(Section):
+    """Westerly jets in balance over ground of their own, which takes the place of the section
+    orography. Jablonowski & Williamson (2006), Quart. J. Roy. Meteor. Soc. 132, 2943."""
+
+    type: Literal["jablonowski_williamson"]
+    speed: Speed = 35.0
+    """Largest wind."""
+    perturbation: Speed = 0.0
+    """Bump of the wind at 20 E, 40 N, from which a wave grows; 0 for a flow that stays."""
+    noise: Noise = Noise()
+    """Noise on top."""
+
+
+Initial = Annotated[IsothermalRest | BaroclinicZone, Field(discriminator="type")]
+
+
+class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
+    """A hydrostatic atmosphere."""
+
+    narrowest_block: ClassVar[int] = 4
+
+    time: Time = Field()
+    """Start, length and step of the run."""
+    vertical: SigmaVertical
+    """Levels, the topmost first."""
+    physics: Physics = Physics()
+    """The atmosphere's equations."""
+    orography: Orography = FlatGround(type="flat")
+    """Height of the ground."""
+    initial: Initial
+    """State at the start."""
+    expected_speed: Speed | None = None
+    """Speed that the wind is expected to reach: the time step is checked for it, too."""
+
+    @property
+    def column(self) -> SigmaVertical:
+        return self.vertical
+
+    @property
+    def whole_circles(self) -> bool:
+        return self.physics.polar_filter is not None
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.physics.polar_filter is not None:
+            require_circles(self.grid, "a polar filter", "physics")
+        require_circles(self.grid, f"a state of type {self.initial.type}", "initial")
+        own_ground = isinstance(self.initial, BaroclinicZone)
+        if own_ground and not isinstance(self.orography, FlatGround):
+            raise refuse(
+                "no orography: the jets bring their own",
+                "remove the section, or choose another start",
+                found=f"orography of type {self.orography.type}",
+                key="orography",
+            )
+        return self

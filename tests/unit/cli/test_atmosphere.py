@@ -1,0 +1,113 @@
+"""The commands on namelists of the atmosphere."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import dassim as library
+from dassim.config import Namelist, load
+from dassim.config.errors import Place
+from dassim.config.yaml import parse
+from tests.models.namelists import ATMOSPHERE, SMALLER
+
+JET = ATMOSPHERE["galewsky"]
+
+
+def with_set(overrides):
+    return [word for override in overrides for word in ("--set", override)]
+
+
+@pytest.mark.parametrize("name", ATMOSPHERE)
+def test_files_are_named_as_their_experiments(name):
+    assert load(ATMOSPHERE[name], Namelist).namelist.name == name
+
+
+@pytest.mark.parametrize("path", ATMOSPHERE.values(), ids=ATMOSPHERE)
+def test_the_schema_accepts_the_namelists_of_the_project(dassim, path):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(dassim("schema").out)
+    if "base" not in path.read_text():
+        jsonschema.validate(
+            parse(path.read_text(), Place(str(path)), path.parent, {}).value, schema
+        )
+
+
+def test_check_prints_sizes_and_refuses_the_poles_without_a_filter(dassim):
+    small = with_set(["grid.nx=64", "grid.ny=32"])
+    result = dassim("check", JET, *small)
+    assert (result.code, result.err) == (0, "")
+    assert "# one layer" in result.out
+    result = dassim("check", JET, *small, "--set", "physics.polar_filter=null")
+    assert result.code == 2
+    assert "time.step: found 240 s; expected at most" in result.err
+    assert "because of gravity waves at row 0, column" in result.err
+
+
+WRONG = {
+    "a layout": (["decomposition.layout=[1, 2]"], "write layout: [2, 1], or auto"),
+    "a plane": (
+        ["grid={type: cartesian, nx: 8, ny: 8, lx: 1 km, ly: 1 km}"],
+        "found a polar filter on a cartesian grid; expected circles of latitude",
+    ),
+    "walls": (["grid.periodic=[]"], "on a latlon grid that is closed along x"),
+    "ground": (
+        ["orography={type: bell, height: 20 km, centre: [0, 0], radius: 20}"],
+        "expected fluid everywhere; raise initial.height",
+    ),
+    "a number": (
+        ["sensitivity={window: {length: 1 h}, objective: {type: mean, variable: T}, by: [h]}"],
+        "found 'T'; expected one of u, v, h",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "words"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused(dassim, tmp_path, overrides, words):
+    ranks = ["--ranks", "2"] if "layout" in overrides[0] else []
+    command = ["sensitivity"] if "sensitivity" in overrides[0] else ["check"]
+    folder = ["-o", tmp_path / "s"] if command == ["sensitivity"] else []
+    result = dassim(*command, JET, *ranks, *folder, *with_set([*SMALLER["galewsky"], *overrides]))
+    assert result.code == 2
+    assert words in result.err
+
+
+def test_a_run_writes_fields_and_figures(dassim, tmp_path):
+    small = with_set(
+        [
+            *SMALLER["galewsky"],
+            "time.duration=12 min",
+            "output=[{name: fields, "
+            "every: 4 min, kind: snapshot, variables: [u, v, h, zeta, pv, speed]}]",
+        ]
+    )
+    result = dassim("run", JET, "-o", tmp_path / "jet", *small)
+    assert (result.code, result.err) == (0, "")
+    data = library.open(tmp_path / "jet")
+    assert data["h"].dims == ("time", "lat", "lon")
+    assert data["zeta"].dims == ("time", "lat_v", "lon_u")
+    area = data["cell_area"].values
+    volume = (data["h"].astype(float) * area).sum(("lat", "lon")).values
+    np.testing.assert_allclose(volume, area.sum() * 10e3, rtol=2e-4)
+    assert dassim("plot", tmp_path / "jet").code == 0
+    figures = {path.name for path in (tmp_path / "jet" / "plots" / "fields").iterdir()}
+    assert {"index.html", "h.png", "zeta.png", "speed.png", "series.png"} <= figures
+
+
+def test_the_gradient_of_a_mean_agrees_with_finite_differences(dassim, tmp_path):
+    section = (
+        "sensitivity={window: {length: 12 min}, points: 2, by: [h, u, orography, gravity], "
+        "objective: {type: mean, variable: h, x: [0, 90], y: [30, 60]}}"
+    )
+    small = with_set([*SMALLER["galewsky"], section])
+    result = dassim("sensitivity", JET, "-o", tmp_path / "s", *small)
+    assert (result.code, result.err) == (0, "")
+    assert float(result.out.splitlines()[-1].rpartition(": ")[2]) < 1e-5
+
+
+def test_the_adjoint_is_verified(dassim):
+    small = with_set(SMALLER["galewsky"])
+    result = dassim("verify-adjoint", JET, "--steps", "1", "--spin-up", "2", *small)
+    assert (result.code, result.out.splitlines()[-1]) == (0, "all tests passed")
