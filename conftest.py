@@ -5,3 +5,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 pytest_plugins = ["tests.harness.ranks"]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slurm: jobs on a Slurm that is started for them, as root")

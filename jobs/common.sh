@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # What all jobs have in common; each of them sources it.
 #
-#   LAUNCH        starts the ranks of the job                    srun --mpi=pmix
-#   CONTAINER     the command that runs inside a container       (none: the clone's .venv, or PATH)
-#   MAX_RESTARTS  how often a job may put itself back in line    20
+#   LAUNCH        starts the ranks of the job                      srun --mpi=pmix
+#   CONTAINER     the command that runs inside a container         (none: the clone's .venv, or PATH)
+#   MAX_RESTARTS  how often a job may put itself back in line      20
+#   COMPILED      folder for compiled programs, see jobs/rank      (none)
 #
 # dassim's exit code 75 says "stopped in good order, continue me".
 set -uo pipefail
@@ -13,39 +14,68 @@ MAX_RESTARTS=${MAX_RESTARTS:-20}
 CONTINUE_ME=75
 PROJECT=$(dirname "$JOBS")
 if [ -z "$CONTAINER" ] && [ -d "$PROJECT/.venv" ]; then PATH=$PROJECT/.venv/bin:$PATH; fi
+export SRUN_CPUS_PER_TASK=${SRUN_CPUS_PER_TASK:-${SLURM_CPUS_PER_TASK:-1}} # srun does not take sbatch's
 
 say() { echo "$(date '+%F %T') job ${SLURM_JOB_ID:-?}: $*"; }
 
-# on_ranks COMMAND...   run it on all ranks; signals to this script reach it; its exit code.
+# A signal to this script goes on to the ranks; one that comes before there are any is remembered.
+child="" signals=0
+told=${told:-}
+forward() {
+  told=$1 signals=$((signals + 1))
+  say "got $1, the ranks stop in good order"
+  if [ -n "$child" ]; then kill -USR1 "$child" 2>/dev/null; fi
+}
+
+# on_ranks COMMAND...   run it on all ranks; its exit code.
 on_ranks() {
-  local child="" told="" code
-  forward() {
-    told=$1
-    say "got $1, the ranks stop in good order"
-    kill -USR1 "$child" 2>/dev/null
-  }
+  local code before
   trap 'forward USR1' USR1
   trap 'forward TERM' TERM
   say "start ${SLURM_RESTART_COUNT:-0} on ${SLURM_JOB_NODELIST:-this machine}: $*"
+  if [ -n "$told" ]; then
+    say "got $told before the ranks began"
+    return "$CONTINUE_ME"
+  fi
   # shellcheck disable=SC2086
-  $LAUNCH $CONTAINER "$@" &
+  $LAUNCH "$JOBS/rank" $CONTAINER "$@" &
   child=$!
+  if [ -n "$told" ]; then kill -USR1 "$child"; fi # came while they were started
   while :; do # a signal ends the wait, not the child
-    told=""
+    before=$signals
     wait "$child"
     code=$?
-    [ -n "$told" ] || break
+    [ "$signals" != "$before" ] || break
   done
+  child=""
   trap - USR1 TERM
-  say "ended with $code"
+  say "ended with $code$(meaning "$code")"
   return "$code"
 }
 
-# until_done COMMAND...   on_ranks, and back in line as long as it says "continue me".
+meaning() { # of an exit code
+  case $1 in
+    0) ;;
+    "$CONTINUE_ME") echo ": stopped in good order" ;;
+    2) echo ": the namelist or an option cannot be used" ;;
+    3) echo ": the run became unstable; its last states are in its folder diagnosis" ;;
+    137) echo ": a rank was killed, often for want of memory" ;;
+    129 | 1[3-9][0-9]) echo ": a rank was ended by the signal $(kill -l "$(($1 - 128))")" ;;
+    *) echo ": the reason stands above" ;;
+  esac
+}
+
+# until_done COMMAND...   on_ranks, and back in line as long as it says "continue me". Ranks that were
+# told to stop before they could hear it are ended by the signal: they have lost nothing. After TERM,
+# which is how scancel ends a job, it does not come back.
 until_done() {
   local code=0
   on_ranks "$@" || code=$?
-  if [ "$code" = "$CONTINUE_ME" ]; then
+  if [ "$told" = TERM ]; then
+    say "was cancelled; submitted again, it goes on from its newest restart"
+    exit "$code"
+  fi
+  if [ "$code" = "$CONTINUE_ME" ] || { [ -n "$told" ] && [ "$code" -gt 128 ]; }; then
     if [ "${SLURM_RESTART_COUNT:-0}" -ge "$MAX_RESTARTS" ]; then
       say "has started ${SLURM_RESTART_COUNT:-0} times, as often as MAX_RESTARTS allows"
       exit 1
@@ -54,5 +84,6 @@ until_done() {
     scontrol requeue "$SLURM_JOB_ID" && sleep 60 # the requeue ends this script
     exit 1
   fi
+  if [ "$code" != 0 ]; then say "failed; submitted again, it goes on from its newest restart"; fi
   exit "$code"
 }

@@ -15,7 +15,7 @@ from dassim.cli.options import Overrides
 if TYPE_CHECKING:
     from dassim.parallel import AbstractCommunicator
 
-SETTINGS = ("JAX_", "XLA_", "MPI4JAX_", "OMP_NUM_THREADS", "DASSIM_")
+SETTINGS = ("CUDA_VISIBLE_", "JAX_", "XLA_", "MPI4JAX_", "NPROC", "OMP_NUM_THREADS", "DASSIM_")
 """Environment variables that change a run begin with these."""
 
 Facts = Mapping[str, str]
@@ -32,7 +32,7 @@ def command(
     from dassim.cli.ranks import agreed
     from dassim.parallel import SerialCommunicator, world
     from dassim.parallel.diagnosis import mpi_facts
-    from dassim.provenance import versions
+    from dassim.provenance import job, versions
 
     try:
         comm, broken = world(), {}
@@ -46,6 +46,7 @@ def command(
         "versions": versions(),
         "machine": machine_facts(),
         "ranks": rank_facts(comm, hosts or [], os.environ) | broken | mpi_facts(),
+        "job": job(),
         "JAX": jax_facts(os.environ),
         str(namelist): plan,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -40,39 +41,70 @@ def nodes(site: Site, ranks: int) -> int:
 
 def script(job: Job, site: Site, folder: Path, log: Path) -> str:
     """A job's script: the options of Slurm, the site's settings, and what ``folder`` has for it.
-    What it prints goes to the folder ``log``."""
+    What it prints, and what it compiles, goes to the folder ``log``."""
     body = (folder / f"{job.kind}.sbatch").read_text(encoding="utf-8").splitlines()
     own = [line for line in body if line.startswith("#SBATCH")]
-    comes_back = any("--signal" in line for line in own)
     lines = [line for line in body[1:] if line not in own]
-    options = [f"#SBATCH {option}" for option in _options(job, site, log, comes_back)]
-    return "\n".join([body[0], *options, *_settings(job, site, folder), *lines, ""])
+    options = [f"#SBATCH {option}" for option in _options(job, site, log, "\n".join(own))]
+    told = ["trap 'told=USR1' USR1  # from now on"] if is_told(folder, job.kind) else []
+    return "\n".join([body[0], *options, *told, *_settings(job, site, folder, log), *lines, ""])
 
 
-def _options(job: Job, site: Site, log: Path, comes_back: bool) -> list[str]:
+def is_told(folder: Path, kind: str) -> bool:
+    """Whether a job of this ``kind`` asks to be told ahead of its end."""
+    return "--signal" in (folder / f"{kind}.sbatch").read_text(encoding="utf-8")
+
+
+def seconds(time: str) -> float:
+    """A time limit as Slurm writes it: infinite for none.
+
+    >>> seconds("90"), seconds("01:00:00"), seconds("1-12"), seconds("02:30")
+    (5400.0, 3600.0, 129600.0, 150.0)
+    """
+    if time.upper() in ("UNLIMITED", "INFINITE", "0"):
+        return float("inf")
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time)
+    if found is None:
+        message = f"found the time '{time}'; expected one like 90 (minutes), 12:00:00, 1-12:00:00"
+        raise ValueError(f"{message}; correct it")
+    days, *fields = (None if part is None else int(part) for part in found.groups())
+    first, second, third = (part or 0 for part in fields)
+    if days is not None:
+        return 86400.0 * days + 3600.0 * first + 60.0 * second + third
+    if fields[2] is not None:
+        return 3600.0 * first + 60.0 * second + third
+    return 60.0 * first + second
+
+
+def _options(job: Job, site: Site, log: Path, own: str) -> list[str]:
     count = nodes(site, job.ranks)
+    on_each = -(-job.ranks // count)
     number = "%A_%a" if job.array else "%j"
     return [
         f"--job-name={job.kind}",
-        f"--nodes={count} --ntasks={job.ranks} --ntasks-per-node={-(-job.ranks // count)}",
+        f"--nodes={count} --ntasks={job.ranks} --ntasks-per-node={on_each}",
         f"--cpus-per-task={site.cores_per_rank} --time={job.time}",
         f"--open-mode=append --output={log}/{job.kind}-{number}.out",
-        *([f"--requeue --signal=B:USR1@{job.notice}"] if comes_back else ["--no-requeue"]),
+        "--requeue" if "--requeue" in own else "--no-requeue",
+        *([f"--signal=B:USR1@{job.notice}"] if "--signal" in own else []),
         *([f"--partition={site.partition}"] if site.partition else []),
         *([f"--account={site.account}"] if site.account else []),
-        *(["--gpus-per-task=1"] if site.gpus_per_node else []),
+        *([f"--gpus-per-node={on_each}"] if site.gpus_per_node else []),
         *([f"--array={job.array}"] if job.array else []),
         *site.options,
     ]
 
 
-def _settings(job: Job, site: Site, folder: Path) -> list[str]:
-    variables = {"JOBS": str(folder.resolve()), "LAUNCH": site.launch}
+def _settings(job: Job, site: Site, folder: Path, log: Path) -> list[str]:
+    variables = {"JOBS": str(folder.resolve()), "LAUNCH": site.launch, "JAX_PLATFORMS": "cpu"}
     if site.container:
         variables["CONTAINER"] = f"{site.container_command} {site.container}"
+    if site.keep_compiled:
+        variables["COMPILED"] = str(log / "compiled")
     if site.gpus_per_node:
         variables |= {
-            "JAX_PLATFORMS": "cuda",
+            "JAX_PLATFORMS": "cuda,cpu",  # the first is used; none of them may be missing
+            "XLA_PYTHON_CLIENT_MEM_FRACTION": str(site.memory_of_gpu),
             "MPI4JAX_USE_CUDA_MPI": str(int(site.cuda_aware_mpi)),
         }
     variables |= site.environment
@@ -106,3 +138,9 @@ def submitted(file: Path, after: Sequence[str] = ()) -> str:
     """The number of the job, which begins once the jobs ``after`` have ended well."""
     chained = [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
     return sbatch(file, "--parsable", *(chained if after else [])).split(";")[0]
+
+
+def withdrawn(numbers: Sequence[str]) -> None:
+    """Take jobs out of line again."""
+    if numbers:
+        subprocess.run(["scancel", *numbers], capture_output=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ def command(
         bool,
         typer.Option(
             "--chain",
-            help="--job chain: nature run, its collation, recovery, and forecast from it.",
+            help="--job chain: nature run, its collation, recovery, forecast from it, figures.",
         ),
     ] = False,
     ranks: Annotated[int, typer.Option(min=1, help="Ranks of the job.")] = 2,
@@ -44,7 +45,8 @@ def command(
         typer.Option(
             min=1,
             help="Seconds before its end at which a job is told; by default the time of five of "
-            "the run's restarts, and 120 at least.",
+            "the run's restarts or of two evaluations of a cost, as far as they are known, and 120 "
+            "at least.",
         ),
     ] = None,
     members: Annotated[int, typer.Option(min=1, help="Members of an ensemble.")] = 4,
@@ -64,10 +66,10 @@ def command(
     they come from is noted beside them. Exit codes: 0 submitted, 1 Slurm refuses, 2 the request
     cannot be met.
     """
+    from dassim.cli.check import report
     from dassim.cli.jobs import SubmitError
     from dassim.cli.ranks import BAD_INPUT, print_problems
     from dassim.config import Namelist, NamelistError, load
-    from dassim.config.plan import plan
     from dassim.config.site import load_site
     from dassim.config.text import as_yaml
 
@@ -76,20 +78,19 @@ def command(
     try:
         _require_kind(kind)
         place = load_site(site, home / "sites")
-        loaded = load(namelist, Namelist, overrides=options)
+        members_differ = ("initial.noise.seed=0",) if kind == "ensemble" else ()
+        loaded = load(namelist, Namelist, overrides=(*options, *members_differ))
         run = (folder or Path("runs") / loaded.namelist.name).resolve()
+        request = Request(namelist.resolve(), run, options, ranks, time, notice, members)
+        steps = tuple(_steps(kind, request))
         with loaded.located():
-            plan(loaded.namelist, ranks)
-            if kind == "chain":
-                _require_own_data(loaded.namelist, run)
+            tuple(report(loaded.namelist, ranks))
+            _require_sections(kind, loaded.namelist, run)
+        _require_time(steps, home)
     except NamelistError as error:
         print_problems(error)
         raise SystemExit(BAD_INPUT) from None
 
-    request = Request(
-        namelist.resolve(), run, options, ranks, time, notice or _notice(run), members
-    )
-    steps = tuple(_steps(kind, request))
     try:
         numbers = _submit(steps, place, home, run, dry_run)
     except SubmitError as error:
@@ -109,7 +110,7 @@ class Request(NamedTuple):
     overrides: tuple[str, ...]
     ranks: int
     time: str
-    notice: int
+    notice: int | None
     members: int
 
 
@@ -118,9 +119,10 @@ def _steps(kind: str, request: Request) -> Iterator[Job]:
     if kind == "chain":
         recovery = request.run / "recovery"
         yield _job("nature_run", request, request.run)
-        yield _collation(request)
+        yield _alone("collate", request, request.run)
         yield _job("assimilate", request, recovery)
         yield _job("nature_run", request, recovery / "analysis")
+        yield _alone("plot", request, recovery, recovery / "analysis")
     elif kind == "ensemble":
         yield _ensemble(request)
     else:
@@ -135,13 +137,15 @@ def _job(kind: str, request: Request, folder: Path) -> Job:
     from dassim.cli.jobs import Job
 
     arguments = (str(request.namelist), "--folder", str(folder), *_sets(request))
-    return Job(kind, arguments, request.ranks, request.time, request.notice)
+    notice = request.notice or _notice(folder)
+    return Job(kind, arguments, request.ranks, request.time, notice)
 
 
-def _collation(request: Request) -> Job:
+def _alone(kind: str, request: Request, *runs: Path) -> Job:
+    """A job of one rank, which takes the folders of runs."""
     from dassim.cli.jobs import Job
 
-    return Job("collate", (str(request.run),), 1, request.time, request.notice)
+    return Job(kind, tuple(map(str, runs)), 1, request.time)
 
 
 def _ensemble(request: Request) -> Job:
@@ -149,14 +153,15 @@ def _ensemble(request: Request) -> Job:
 
     arguments = (str(request.namelist), str(request.run), *_sets(request))
     members = f"0-{request.members - 1}"
-    return Job("ensemble", arguments, request.ranks, request.time, request.notice, array=members)
+    notice = request.notice or _notice(request.run / "member_0")
+    return Job("ensemble", arguments, request.ranks, request.time, notice, array=members)
 
 
 def _submit(
     steps: tuple[Job, ...], place: Site, home: Path, run: Path, dry_run: bool
 ) -> tuple[str, ...]:
-    """The numbers of the jobs. Nothing is submitted unless Slurm would take all."""
-    from dassim.cli.jobs import script, submitted, tested
+    """The numbers of the jobs. All are submitted, or none."""
+    from dassim.cli.jobs import SubmitError, script, submitted, tested, withdrawn
 
     folder = run / SUBMISSIONS
     texts = [script(step, place, home, folder) for step in steps]
@@ -172,8 +177,12 @@ def _submit(
         file.write_text(text, encoding="utf-8")
         tested(file)
     numbers: list[str] = []
-    for file in files:
-        numbers.append(submitted(file, numbers[-1:]))
+    try:
+        for file in files:
+            numbers.append(submitted(file, numbers[-1:]))
+    except SubmitError:
+        withdrawn(numbers)
+        raise
     return tuple(numbers)
 
 
@@ -198,17 +207,17 @@ def _note(
     file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _notice(run: Path) -> int:
-    """Seconds before its end at which a job is told: time for five restarts as this run has
-    written them, if it has."""
+def _notice(folder: Path) -> int:
+    """Seconds before its end at which a job is told: time for five restarts or two evaluations of
+    a cost as what is in ``folder`` has taken them, if there is anything."""
     from dassim.cli.jobs import NOTICE
+    from dassim.simulation.folder import RunFolder
 
-    record = run / "run.json"
-    if not record.is_file():
-        return NOTICE
-    restarts = json.loads(record.read_text(encoding="utf-8")).get("files", {}).get("restarts", {})
-    each = restarts.get("seconds", 0.0) / max(1, restarts.get("count", 0))
-    return max(NOTICE, round(5 * each))
+    record = RunFolder(folder).read_record()
+    restarts = record.get("files", {}).get("restarts", {})
+    written = restarts.get("seconds", 0.0) / max(1, restarts.get("count", 0))
+    evaluated = record.get("seconds", 0.0) / max(1, record.get("evaluations", 0))
+    return max(NOTICE, math.ceil(5 * written), math.ceil(2 * evaluated))
 
 
 def _require_kind(kind: str) -> None:
@@ -220,19 +229,58 @@ def _require_kind(kind: str) -> None:
         raise NamelistError([Problem(("job",), message)])
 
 
+def _require_sections(kind: str, namelist: Any, run: Path) -> None:
+    """Refuse a namelist that lacks what a job of this kind needs."""
+    from dassim.config import assimilation, sensitivity
+
+    if kind in ("assimilate", "chain"):
+        assimilation.required(namelist)
+    if kind == "sensitivity":
+        sensitivity.required(namelist)
+    if kind == "chain":
+        _require_own_data(namelist, run)
+    if kind == "ensemble":
+        _require_noise(namelist)
+
+
 def _require_own_data(namelist: Any, run: Path) -> None:
     """Refuse a chain whose recovery would read the data of another run."""
     from dassim.config import NamelistError, Problem
     from dassim.config.errors import mismatch
 
-    section = namelist.assimilation
-    if section is None:
-        message = mismatch("nothing", "what the chain recovers", "add a section assimilation")
-        raise NamelistError([Problem(("assimilation",), message)])
-    for index, data in enumerate(section.data):
+    for index, data in enumerate(namelist.assimilation.data):
         if data.run is None or data.run.resolve() != run:
             message = mismatch(str(data.run), f"the chain's own run, {run}", "name it")
             raise NamelistError([Problem(("assimilation", "data", index, "run"), message)])
+
+
+def _require_noise(namelist: Any) -> None:
+    """Refuse an ensemble whose members would all be the same."""
+    from dassim.config import NamelistError, Problem
+    from dassim.config.errors import mismatch
+
+    noise = namelist.initial.noise.model_dump(exclude={"seed"})
+    if not any((*noise.pop("tracers", {}).values(), *noise.values())):
+        message = mismatch("none", "what tells members apart", "add it, such as {T: 1e-3 K}")
+        raise NamelistError([Problem(("initial", "noise"), message)])
+
+
+def _require_time(steps: tuple[Job, ...], home: Path) -> None:
+    """Refuse jobs that would be told of their end before they begin."""
+    from dassim.cli.jobs import is_told, seconds
+    from dassim.config import NamelistError, Problem
+    from dassim.config.errors import mismatch
+
+    for step in steps:
+        try:
+            limit = seconds(step.time)
+        except ValueError as error:
+            raise NamelistError([Problem(("time",), str(error))]) from None
+        if is_told(home, step.kind) and limit <= step.notice:
+            found = f"a time of {limit:g} s and a notice of {step.notice} s before its end"
+            remedy = "give the job more time by --time, or less notice by --notice"
+            message = mismatch(found, "a time longer than the notice", remedy)
+            raise NamelistError([Problem(("time",), message)])
 
 
 def _now() -> str:

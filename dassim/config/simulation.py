@@ -18,7 +18,7 @@ from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.run import Time
 from dassim.config.schema.simulation import Snapshots, schedule
 from dassim.config.text import as_yaml
-from dassim.provenance import versions
+from dassim.provenance import job, versions
 from dassim.simulation.events import NEVER, At, Every, Schedule
 from dassim.simulation.plan import Case, Outlet, Plan
 
@@ -92,13 +92,14 @@ def build_outlets(
 
 def notes(namelist: AbstractNamelist) -> dict[str, Any]:
     """Where a run comes from."""
-    known = versions()
+    known, batch = versions(), job()
     return {
         "name": namelist.name,
         "source": namelist.source,
         "namelist_sha256": identity_hash(namelist),
         "commit": known.pop("commit"),
         "versions": known,
+        **({"job": batch} if batch else {}),
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from dassim.config import NamelistError
 from dassim.config.site import load_site
 
 JOBS = Path(__file__).parents[2] / "jobs"
@@ -17,30 +19,84 @@ def test_sites_can_be_read(site):
     assert load_site(site, JOBS / "sites").description
 
 
-@pytest.mark.parametrize("script", ["chain", *sorted(f.name for f in JOBS.glob("*.s*"))])
+def test_a_site_has_a_gpu_for_every_rank(tmp_path):
+    text = 'description = "few"\nranks_per_node = 4\ngpus_per_node = 2\n'
+    (tmp_path / "few.toml").write_text(text)
+    with pytest.raises(NamelistError, match="found 4 ranks on a node with 2 GPUs"):
+        load_site("few", tmp_path)
+
+
+@pytest.mark.parametrize("script", ["chain", "rank", *sorted(f.name for f in JOBS.glob("*.s*"))])
 def test_scripts_have_no_errors_of_syntax(script):
     assert subprocess.run(["bash", "-n", JOBS / script]).returncode == 0
 
 
-@pytest.mark.parametrize("restarts", [0, 20])
-def test_a_job_that_is_not_done_goes_back_in_line_some_times(tmp_path, restarts):
-    """``scontrol requeue`` would end the script; here it says that it was called and fails."""
+@pytest.fixture
+def bash(tmp_path):
+    """``bash(script, NAME=VALUE)``: ends after the functions of jobs/common.sh are known, outside
+    Slurm. ``scontrol requeue`` would end the script; here it says that it was called and fails."""
     (tmp_path / "scontrol").write_text("#!/bin/sh\necho requeue called\nexit 1\n")
     (tmp_path / "scontrol").chmod(0o755)
-    ended = subprocess.run(
-        ["bash", "-c", f'source "{JOBS}/common.sh"; until_done bash -c "exit 75"'],
-        capture_output=True,
-        text=True,
-        env={
-            "PATH": f"{tmp_path}:/usr/bin:/bin",
-            "JOBS": str(JOBS),
-            "LAUNCH": "env",
-            "SLURM_JOB_ID": "7",
-            "SLURM_RESTART_COUNT": str(restarts),
-        },
+    known = {"PATH": f"{tmp_path}:/usr/bin:/bin", "JOBS": str(JOBS), "LAUNCH": "env"}
+
+    def run(script, **environment):
+        return subprocess.run(
+            ["bash", "-c", f'source "{JOBS}/common.sh"; {script}'],
+            capture_output=True,
+            text=True,
+            env=known | environment,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("restarts", [0, 20])
+def test_a_job_that_is_not_done_goes_back_in_line_some_times(bash, restarts):
+    ended = bash(
+        'until_done bash -c "exit 75"', SLURM_JOB_ID="7", SLURM_RESTART_COUNT=str(restarts)
     )
     assert ended.returncode == 1
     assert ("requeue called" in ended.stdout) is (restarts < 20)
+
+
+def test_a_rank_that_is_killed_fails_the_job_and_says_so(bash):
+    ended = bash("until_done bash -c 'kill -KILL $$'", SLURM_JOB_ID="7")
+    assert ended.returncode == 137
+    assert "a rank was killed" in ended.stdout
+    assert "requeue" not in ended.stdout
+
+
+def test_ranks_that_cannot_hear_the_signal_yet_go_back_in_line(bash):
+    ended = bash("until_done bash -c 'kill -USR1 $PPID; sleep 10'", SLURM_JOB_ID="7")
+    assert ended.returncode == 1
+    assert "requeue called" in ended.stdout
+
+
+def test_a_job_that_is_cancelled_does_not_come_back(bash):
+    ended = bash("until_done bash -c 'kill -TERM $PPID; sleep 0.2; exit 75'", SLURM_JOB_ID="7")
+    assert ended.returncode == 138
+    assert "was cancelled" in ended.stdout
+    assert "requeue" not in ended.stdout
+
+
+def test_ranks_do_not_begin_after_the_signal(bash):
+    ended = bash("until_done echo ranks", told="USR1", SLURM_JOB_ID="7")
+    assert "requeue called" in ended.stdout
+    assert "\nranks\n" not in ended.stdout
+
+
+def test_ranks_have_threads_gpus_and_compiled_programs_of_their_own(bash):
+    show = "on_ranks sh -c 'echo $NPROC $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES $SRUN_CPUS_PER_TASK'"
+    slurm = {"SLURM_CPUS_PER_TASK": "3", "SLURM_LOCALID": "1"}
+    assert "\n3 3 7 3\n" in bash(show, CUDA_VISIBLE_DEVICES="6,7", **slurm).stdout
+    assert "\n3 3 6 3\n" in bash(show, CUDA_VISIBLE_DEVICES="6", **slurm).stdout
+    refused = bash(show, CUDA_VISIBLE_DEVICES="6,7", **slurm | {"SLURM_LOCALID": "2"})
+    assert refused.returncode == 1
+    assert "found 2 GPUs for rank 3 of this node" in refused.stderr
+    cache = "on_ranks printenv JAX_COMPILATION_CACHE_DIR"
+    assert re.search(r"\n/programs/\d+\n", bash(cache, COMPILED="/programs").stdout)
+    mine = bash(cache, COMPILED="/programs", JAX_COMPILATION_CACHE_DIR="/mine")
+    assert "\n/mine\n" in mine.stdout
 
 
 def test_a_signal_reaches_the_ranks_and_their_code_the_job():

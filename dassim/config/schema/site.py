@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, Strict
+from pydantic import Field, Strict, model_validator
 
+from dassim.config.explain import refuse
 from dassim.config.schema.section import Count, Section
 
 Words = Annotated[tuple[str, ...], Strict(False)]
@@ -28,8 +29,13 @@ class Site(Section):
     """Cores of a rank."""
     gpus_per_node: Annotated[int, Field(ge=0)] = 0
     """GPUs of a node; where there are any, every rank has one for itself."""
+    memory_of_gpu: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of its GPU's memory that a rank takes at its start; the rest is left to MPI."""
     cuda_aware_mpi: bool = False
     """Whether its MPI takes messages in the memory of a GPU."""
+    keep_compiled: bool = True
+    """Whether compiled programs stay in the run's folder for its next start. Of no use with Open
+    MPI: the programs hold its communicators' addresses, which differ from process to process."""
     modules: Words = ()
     """Modules to load."""
     setup: Words = ()
@@ -42,3 +48,10 @@ class Site(Section):
     """Image (.sif) in which ranks run; the clone's own installation when left out."""
     container_command: Annotated[str, Field(examples=["apptainer exec --nv"])] = "apptainer exec"
     """Runs a command in the image."""
+
+    @model_validator(mode="after")
+    def _check_gpus(self):
+        if 0 < self.gpus_per_node < self.ranks_per_node:
+            found = f"{self.ranks_per_node} ranks on a node with {self.gpus_per_node} GPUs"
+            raise refuse("a GPU for every rank", "lower it", found=found, key="ranks_per_node")
+        return self

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
+
+NAMELISTS = Path(__file__).parents[3] / "namelists"
 
 SITE = """
 description = "two nodes"
@@ -24,6 +27,7 @@ if grep -q "partition=nowhere" "$last"; then
   echo "invalid partition specified: nowhere" >&2
   exit 1
 fi
+case "$*" in --parsable*"$REFUSED"*) echo "too many jobs" >&2; exit 1;; esac
 case "$1" in --parsable) echo "$(wc -l < "{calls}");cluster";; esac
 """
 
@@ -44,8 +48,11 @@ def calls(tmp_path, monkeypatch):
     folder, file = tmp_path / "bin", tmp_path / "calls"
     folder.mkdir()
     (folder / "sbatch").write_text(SBATCH.format(calls=file))
-    (folder / "sbatch").chmod(0o755)
+    (folder / "scancel").write_text(f'#!/bin/sh\necho "scancel $@" >> "{file}"\n')
+    for program in folder.iterdir():
+        program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setenv("REFUSED", "none of them")
     return lambda: file.read_text().splitlines() if file.exists() else []
 
 
@@ -58,7 +65,10 @@ def test_a_job_is_tested_submitted_and_noted(dassim, box, site, calls, tmp_path)
     text = script.read_text()
     assert text in done.out
     assert "#SBATCH --nodes=2 --ntasks=6 --ntasks-per-node=3\n" in text
-    assert "#SBATCH --requeue --signal=B:USR1@120\n" in text
+    assert "#SBATCH --requeue\n#SBATCH --signal=B:USR1@120\n" in text
+    assert text.index("trap 'told=USR1' USR1") < text.index("module load mpich/4\n")
+    assert "export JAX_PLATFORMS=cpu\n" in text
+    assert f"export COMPILED={run}/submissions/compiled\n" in text
     assert "module load mpich/4\n" in text
     assert "export OMP_NUM_THREADS=2\n" in text
     assert f"set -- {box.resolve()} --folder {run}\n" in text
@@ -71,42 +81,80 @@ def test_a_job_is_tested_submitted_and_noted(dassim, box, site, calls, tmp_path)
     assert record["namelist"].startswith("name: ")
 
 
-def test_a_chain_goes_on_only_after_what_ended_well(dassim, box, site, calls, tmp_path):
+@pytest.fixture
+def chained(box, tmp_path):
+    """A namelist of a chain, and the folder of its run."""
     run, namelist = tmp_path / "run", tmp_path / "chained.yaml"
     section = (
         "assimilation: {{window: {{length: 20 min}}, data: [{{run: {0}, errors: {{T: 1 K}}}}], "
         "control: {{state: {{T: 1 K}}}}}}\n"
     )
     namelist.write_text(box.read_text() + section.format(run))
+    return namelist, run
+
+
+def test_a_chain_goes_on_only_after_what_ended_well(dassim, chained, site, calls, tmp_path):
+    namelist, run = chained
     options = ("submit", namelist, "--site", site(), "--chain", "--folder")
     done = dassim(*options, run)
     assert done.code == 0, done.err
-    sent = [call.split() for call in calls()[4:]]
+    sent = [call.split() for call in calls()[5:]]
     kinds = [words[-1].rsplit("/", 1)[-1].split("_", 2)[-1] for words in sent]
     assert kinds == [
-        f"{kind}.sbatch" for kind in ("nature_run", "collate", "assimilate", "nature_run")
+        f"{kind}.sbatch" for kind in ("nature_run", "collate", "assimilate", "nature_run", "plot")
     ]
-    assert "--dependency=afterok:5" in sent[1]
+    assert "--dependency=afterok:6" in sent[1]
     assert not any("dependency" in word for word in sent[0])
     other = dassim(*options, tmp_path / "other")
     assert other.code == 2
     assert "assimilation.data[0].run: found" in other.err
 
 
-def test_members_of_an_ensemble_are_an_array(dassim, box, site, calls):
-    shown = dassim(
-        "submit", box, "--site", site(), "--job", "ensemble", "--members", 3, "--dry-run"
+def test_of_a_chain_all_jobs_are_submitted_or_none(dassim, chained, site, calls, monkeypatch):
+    monkeypatch.setenv("REFUSED", "assimilate")
+    done = dassim("submit", chained[0], "--site", site(), "--chain", "--folder", chained[1])
+    assert done.code == 1
+    assert "too many jobs" in done.err
+    assert calls()[-1] == "scancel 6 7"
+
+
+def test_members_of_an_ensemble_are_an_array(dassim, site, calls):
+    noisy, quiet = (
+        NAMELISTS / "ocean" / f"{name}.yaml" for name in ("baroclinic_adjustment", "double_gyre")
     )
+    options = ("--site", site(), "--job", "ensemble", "--members", 3, "--dry-run")
+    shown = dassim("submit", noisy, *options)
     assert "#SBATCH --array=0-2\n" in shown.out
+    alike = dassim("submit", quiet, *options)
+    assert alike.code == 2
+    assert "initial.noise: found none" in alike.err
     assert calls() == []
 
 
-def test_the_notice_is_longer_than_restarts_take(dassim, box, site, tmp_path):
+def test_on_gpus_every_rank_has_one(dassim, box, calls):
+    shown = dassim("submit", box, "--site", "gpu_nvidia", "--ranks", 6, "--dry-run")
+    assert "#SBATCH --nodes=2 --ntasks=6 --ntasks-per-node=3\n" in shown.out
+    assert "#SBATCH --gpus-per-node=3\n" in shown.out
+    assert "export JAX_PLATFORMS=cuda,cpu\n" in shown.out
+    assert "export XLA_PYTHON_CLIENT_MEM_FRACTION=0.9\n" in shown.out
+    assert "export MPI4JAX_USE_CUDA_MPI=1\n" in shown.out
+    assert "COMPILED" not in shown.out.split("# shellcheck")[0]
+
+
+@pytest.mark.parametrize(
+    ("known", "notice"),
+    [
+        ('{"files": {"restarts": {"count": 2, "seconds": 100.0}}}', 250),
+        ('{"evaluations": 4, "seconds": 400.0}', 200),
+        ("{}", 120),
+    ],
+)
+def test_the_notice_is_longer_than_it_takes_to_stop(dassim, box, site, tmp_path, known, notice):
     run = tmp_path / "run"
     run.mkdir()
-    (run / "run.json").write_text('{"files": {"restarts": {"count": 2, "seconds": 100.0}}}')
+    (run / "run.json").write_text(known)
     shown = dassim("submit", box, "--site", site(), "--folder", run, "--dry-run")
-    assert "--signal=B:USR1@250\n" in shown.out
+    assert f"--signal=B:USR1@{notice}\n" in shown.out
 
 
 def test_impossible_requests_are_refused_before_anything_is_submitted(
@@ -123,6 +171,21 @@ def test_impossible_requests_are_refused_before_anything_is_submitted(
     assert "did you mean cpu_openmpi" in message
     code, message = refused("--set", "grid.nx=none")
     assert code == 2
+    code, message = refused("--set", "output=[{name: a, every: 1 d, variables: [q]}]")
+    assert code == 2
+    assert "output[0].variables[0]: found 'q'" in message
+    code, message = refused("--job", "assimilate")
+    assert code == 2
+    assert "assimilation: found no such section" in message
+    code, message = refused("--job", "sensitivity")
+    assert code == 2
+    assert "sensitivity: found no such section" in message
+    code, message = refused("--time", "00:02:00")
+    assert code == 2
+    assert "found a time of 120 s and a notice of 120 s before its end" in message
+    code, message = refused("--time", "one hour")
+    assert code == 2
+    assert "found the time 'one hour'" in message
     code, message = refused("--job", "nature")
     assert code == 2
     assert "did you mean nature_run" in message

@@ -1,0 +1,72 @@
+"""What takes minutes on a Slurm: a whole chain with disturbances, and the failure of a node.
+
+tools/test --sizes 1 tests/jobs/long.py
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.harness.kill import fingerprint
+from tests.jobs.conftest import RECOVERY
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1500)]
+
+LONG = 900.0
+
+
+def analysed(recovery: Path) -> str:
+    """Of all bits of the analysis."""
+    digest = hashlib.sha256()
+    with h5py.File(min((recovery / "analysis" / "restarts").glob("[!.]*")) / "index.h5") as file:
+        for name in sorted(file):
+            digest.update(name.encode() + np.asarray(file[name]).tobytes())
+    return digest.hexdigest()
+
+
+def costs(recovery: Path) -> list[float]:
+    with (recovery / "iterations.csv").open(newline="") as file:
+        return [float(row["J"]) for row in csv.DictReader(file)]
+
+
+def test_a_disturbed_chain_ends_with_the_figures_of_the_same_state(cluster):
+    run, other = cluster.home / "whole", cluster.home / "other"
+    recovery = RECOVERY.format(run=run, iterations=5)
+    namelist = cluster.namelist("whole", days=4, more=recovery)
+    jobs = nature, _, search, _, figures = cluster.submit(namelist, "--chain", "--folder", run)
+    nature.wait_for("  step 0/", LONG)
+    nature.signal("USR1")
+    search.wait_for("iteration", LONG)
+    search.signal("USR1")
+    assert figures.wait(LONG) == ["COMPLETED"], [job.log for job in jobs]
+    assert [job.states for job in jobs] == [["COMPLETED"]] * 5
+    assert [job.facts["Restarts"] for job in (nature, search)] == ["1", "1"]
+    for folder in (run / "recovery", run / "recovery" / "analysis"):
+        assert list(folder.rglob("*.png")), folder
+
+    (alone,) = cluster.submit(namelist, "--job", "assimilate", "--folder", other)
+    assert alone.wait(LONG) == ["COMPLETED"], alone.log
+    assert analysed(run / "recovery") == analysed(other)
+    assert costs(run / "recovery") == costs(other)
+    assert costs(other)[-1] < 0.1 * costs(other)[0]
+
+
+def test_after_the_failure_of_a_node_a_job_goes_on_from_its_newest_restart(cluster):
+    namelist = cluster.namelist("node", days=6)
+    run, other = cluster.home / "node", cluster.home / "undisturbed"
+    (job,) = cluster.submit(namelist, "--folder", run)
+    job.wait_for("  step 100/", LONG)
+    cluster.do_as_root("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=test")
+    job.wait_for_state("PENDING", LONG)
+    cluster.do_as_root("scontrol", "update", "NodeName=n2", "State=RESUME")
+    assert job.wait(LONG) == ["COMPLETED"], job.log
+    assert "going on from " in job.log
+    (alone,) = cluster.submit(namelist, "--folder", other)
+    assert alone.wait(LONG) == ["COMPLETED"], alone.log
+    assert fingerprint(run) == fingerprint(other)
