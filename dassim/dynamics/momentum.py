@@ -93,14 +93,11 @@ def vertical_advection(
     ``transport_w`` (m3/s, up, z faces 0..nz of cells), ``thickness`` (m) of the levels.
     """
 
-    def along(velocity: Field, transport: Field, area: Field, h: Field) -> Field:
-        exchange = transport * diff_z_c2f(velocity)
-        return avg_z_f2c(with_ends_z(exchange)) / (area * h)
+    def along(velocity: Field, w: Field, h: Field) -> Field:
+        return avg_z_f2c(with_ends_z(w * diff_z_c2f(velocity))) / h
 
-    return (
-        along(u, avg_x_c2f(transport_w), grid.dx.u * grid.dy.u, thickness.u),
-        along(v, avg_y_c2f(transport_w), grid.dx.v * grid.dy.v, thickness.v),
-    )
+    w = transport_w / grid.area.c
+    return along(u, avg_x_c2f(w), thickness.u), along(v, avg_y_c2f(w), thickness.v)
 
 
 def flux_form_advection(
