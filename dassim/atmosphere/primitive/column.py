@@ -11,6 +11,9 @@ kinetic energy is taken from the enthalpy, to round-off (Simmons & Burridge 1981
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -18,27 +21,33 @@ from dassim.grid import Field, Grid, Span
 from dassim.grid.operators import cumsum_z_down, cumsum_z_up
 
 
-def sigma_faces(grid: Grid) -> np.ndarray:
+def sigma_faces(grid: Grid) -> jax.Array:
     """``s_0 = 0 ... s_nz = 1``."""
-    z = np.asarray(grid.levels.z.f.data, float)[:, 0, 0]
+    z = grid.levels.z.f.data[:, 0, 0]
     return z / z[-1]
 
 
-class Weights:
+class Weights(NamedTuple):
     """``ln(s_{k+1} / s_k)``, 0 at the top level, and ``alpha_k``, as fields of the levels."""
 
-    def __init__(self, grid: Grid):
-        faces, dtype = sigma_faces(grid), grid.levels.dz.c.data.dtype
-        upper, lower = faces[:-1], faces[1:]
-        log = np.log(lower[1:] / upper[1:])
-        alpha = 1.0 - upper[1:] / (lower - upper)[1:] * log
-        self.log = _along_z(np.concatenate([[0.0], log]), dtype)
-        self.alpha = _along_z(np.concatenate([[np.log(2.0)], alpha]), dtype)
+    log: Field
+    alpha: Field
+
+    @classmethod
+    def of(cls, grid: Grid) -> Weights:
+        faces = sigma_faces(grid)
+        upper, lower = faces[1:-1], faces[2:]
+        log = jnp.log(lower / upper)
+        alpha = 1.0 - upper / (lower - upper) * log
+        return cls(
+            _along_z(jnp.concatenate([jnp.zeros_like(log[:1]), log])),
+            _along_z(jnp.concatenate([jnp.full_like(alpha[:1], np.log(2.0)), alpha])),
+        )
 
 
 def geopotential(grid: Grid, gas_constant: float, T: Field, surface: Field) -> Field:
     """``phi_k`` (m2/s2) of the levels over that of the ``surface``."""
-    weights = Weights(grid)
+    weights = Weights.of(grid)
     below = _lower_faces(cumsum_z_up(weights.log * T))
     return surface + gas_constant * (below + weights.alpha * T)
 
@@ -46,7 +55,7 @@ def geopotential(grid: Grid, gas_constant: float, T: Field, surface: Field) -> F
 def pressure_work(grid: Grid, T: Field, outflow: Field) -> Field:
     """``T_k (ln(s_{k+1} / s_k) sum over l < k of D_l + alpha_k D_k)`` of the ``outflow`` D of the
     levels: over ``kappa``, what expansion takes from their enthalpy."""
-    weights = Weights(grid)
+    weights = Weights.of(grid)
     above = _upper_faces(cumsum_z_down(outflow))
     return T * (weights.log * above + weights.alpha * outflow)
 
@@ -59,5 +68,5 @@ def _lower_faces(faces: Field) -> Field:
     return Field(faces.data[1:], (Span("c"), *faces.spans[1:]))
 
 
-def _along_z(values: np.ndarray, dtype) -> Field:
-    return Field(jnp.asarray(values, dtype)[:, None, None], (Span("c"), None, None))
+def _along_z(values: jax.Array) -> Field:
+    return Field(values[:, None, None], (Span("c"), None, None))

@@ -77,7 +77,7 @@ class BaroclinicZone:
 
     def state(self, grid: Grid, perturbation: float = 0.0) -> AtmosphereState:
         """With a bump of the wind of ``perturbation`` (m/s) at 20 E, 40 N."""
-        faces = sigma_faces(grid)
+        faces = np.asarray(sigma_faces(grid), float)
         eta = (0.5 * (faces[1:] + faces[:-1]))[:, None, None]
         u = self.wind(eta, _latitude(grid, "u")) + perturbation * _bump(grid)
         T = self.temperature(eta, _latitude(grid, "c"))

@@ -59,7 +59,7 @@ class Columns(eqx.Module):
             state.T,
             state.ps,
             state.tracers,
-            jnp.asarray(middle, state.T.dtype)[:, None, None],
+            middle[:, None, None],
             jnp.deg2rad(grid.owned(grid.y.c)),
             parameters.gravity,
             parameters.gas_constant,
