@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -63,6 +64,8 @@ class RungeKutta3(AbstractTimeStepper):
         return replace(state, previous=None)
 
     def step(self, advance: Advance, state: Any, dt: Any) -> Any:
+        # A stage is recomputed on the way back: to stack what all three keep takes far longer.
+        @partial(jax.checkpoint, prevent_cse=False)
         def stage(at, fraction):
             return advance(state, at, fraction * dt), None
 
