@@ -10,7 +10,9 @@ import pytest
 import dassim as library
 from dassim.config import Namelist, load
 from dassim.config.errors import Place
+from dassim.config.experiment import doubts
 from dassim.config.yaml import parse
+from dassim.parallel import SerialCommunicator
 from tests.models.namelists import ATMOSPHERE, SMALLER
 
 JET = ATMOSPHERE["galewsky"]
@@ -23,6 +25,11 @@ def with_set(overrides):
 @pytest.mark.parametrize("name", ATMOSPHERE)
 def test_files_are_named_as_their_experiments(name):
     assert load(ATMOSPHERE[name], Namelist).namelist.name == name
+
+
+@pytest.mark.parametrize("name", ATMOSPHERE)
+def test_the_time_step_of_each_is_within_all_limits(name):
+    assert doubts(load(ATMOSPHERE[name], Namelist).namelist, SerialCommunicator()) == []
 
 
 @pytest.mark.parametrize("path", ATMOSPHERE.values(), ids=ATMOSPHERE)
@@ -42,7 +49,7 @@ def test_check_prints_sizes_and_refuses_the_poles_without_a_filter(dassim):
     assert "# one layer" in result.out
     result = dassim("check", JET, *small, "--set", "physics.polar_filter=null")
     assert result.code == 2
-    assert "time.step: found 240 s; expected at most" in result.err
+    assert "time.step: found 150 s; expected at most" in result.err
     assert "because of gravity waves at row 0, column" in result.err
 
 
@@ -78,9 +85,9 @@ def test_a_run_writes_fields_and_figures(dassim, tmp_path):
     small = with_set(
         [
             *SMALLER["galewsky"],
-            "time.duration=12 min",
+            "time.duration=10 min",
             "output=[{name: fields, "
-            "every: 4 min, kind: snapshot, variables: [u, v, h, zeta, pv, speed]}]",
+            "every: 5 min, kind: snapshot, variables: [u, v, h, zeta, pv, speed]}]",
         ]
     )
     result = dassim("run", JET, "-o", tmp_path / "jet", *small)
@@ -98,7 +105,7 @@ def test_a_run_writes_fields_and_figures(dassim, tmp_path):
 
 def test_the_gradient_of_a_mean_agrees_with_finite_differences(dassim, tmp_path):
     section = (
-        "sensitivity={window: {length: 12 min}, points: 2, by: [h, u, orography, gravity], "
+        "sensitivity={window: {length: 10 min}, points: 2, by: [h, u, orography, gravity], "
         "objective: {type: mean, variable: h, x: [0, 90], y: [30, 60]}}"
     )
     small = with_set([*SMALLER["galewsky"], section])
