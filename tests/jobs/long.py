@@ -37,8 +37,8 @@ def costs(recovery: Path) -> list[float]:
 
 def test_a_disturbed_chain_ends_with_the_figures_of_the_same_state(cluster):
     run, other = cluster.home / "whole", cluster.home / "other"
-    recovery = RECOVERY.format(run=run, iterations=5)
-    namelist = cluster.namelist("whole", days=4, more=recovery)
+    recovery = RECOVERY.format(run=run, iterations=3)
+    namelist = cluster.namelist("whole", days=3, more=recovery)
     jobs = nature, _, search, _, figures = cluster.submit(namelist, "--chain", "--folder", run)
     nature.wait_for("  step 0/", LONG)
     nature.signal("USR1")

@@ -10,7 +10,7 @@ import pytest
 from tests.harness.kill import fingerprint
 from tests.jobs.conftest import PROJECT, RECOVERY
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def test_jobs_that_are_told_of_their_end_come_back_and_leave_the_same_bits(cluster):
