@@ -1,5 +1,6 @@
 """The hydrostatic primitive equations of the atmosphere."""
 
+from dassim.atmosphere.primitive.convection import DryAdjustment
 from dassim.atmosphere.primitive.initial import BaroclinicZone, isothermal_rest
 from dassim.atmosphere.primitive.model import AtmosphereModel
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
@@ -20,6 +21,7 @@ __all__ = [
     "BaroclinicZone",
     "Change",
     "Columns",
+    "DryAdjustment",
     "HeldSuarez",
     "Sponge",
     "isothermal_rest",

@@ -111,6 +111,11 @@ def _(section: schema.Sponge) -> model_of.AbstractColumnPhysics:
     return model_of.Sponge(1.0 / section.timescale, section.sigma)
 
 
+@process.register
+def _(section: schema.DryAdjustment) -> model_of.AbstractColumnPhysics:
+    return model_of.DryAdjustment(section.sweeps)
+
+
 # -- the start ------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from dassim.atmosphere.primitive import (
     AtmosphereParameters,
     AtmosphereState,
     BaroclinicZone,
+    DryAdjustment,
     HeldSuarez,
     Sponge,
     isothermal_rest,
@@ -190,10 +191,29 @@ def test_the_sponge_damps_the_top_alone(small):
     np.testing.assert_allclose(ratio, [1 / (1 + 0.75**2 / 6), 1, 1, 1, 1], rtol=1e-12)
 
 
+def test_dry_adjustment_mixes_what_is_unstable_and_keeps_enthalpy_and_tracers(small):
+    grid, parameters, state = small
+    sigma = 0.5 * (np.array(FACES)[1:] + np.array(FACES)[:-1])[:, None, None]
+    exner = sigma**KAPPA
+    warm = np.array([20.0, 10.0, 0.0, -1.0, 4.0])[:, None, None]  # theta falls upward at the ground
+    T = jnp.asarray((300.0 + warm) * exner * np.ones(grid.shape)).at[:, 0].set(250.0)
+    start = replace(state, T=T)
+    columns = Columns.of(grid, parameters, start)
+    end = columns.moved(start, DryAdjustment(20)(columns, 600.0), 600.0)
+    mass = np.diff(FACES)[:, None, None]
+    for before, after in ((start.T, end.T), (start.tracers["q"], end.tracers["q"])):
+        np.testing.assert_allclose((mass * after).sum(0), (mass * before).sum(0), rtol=1e-13)
+    theta = np.asarray(end.T) / exner
+    assert (np.diff(theta, axis=0) < 1e-9).all()
+    np.testing.assert_allclose(theta[2:, 3, 3], theta[2, 3, 3], rtol=1e-9)  # three levels as one
+    np.testing.assert_array_equal(end.T[:2, 1:], start.T[:2, 1:])
+    np.testing.assert_array_equal(end.T[:, 0], start.T[:, 0])
+
+
 @pytest.mark.parametrize("start", ["rest", "motion"])
 def test_the_adjoint_is_the_transpose(small, start):
     grid, parameters, state = small
-    forced = replace(parameters, physics=(HeldSuarez(),))
+    forced = replace(parameters, physics=(HeldSuarez(), DryAdjustment(3)))
     if start == "rest":
         state = isothermal_rest(grid, EARTH, 280.0, GAS, parameters.orography)
     test = model_dot_product_test(atmosphere(grid, 300.0), forced, state, steps=1, seed=1)

@@ -137,7 +137,16 @@ class Sponge(Section):
     """Where it begins; it grows with the square of the distance from here."""
 
 
-ColumnPhysics = Annotated[HeldSuarez | Sponge, Field(discriminator="type")]
+class DryAdjustment(Section):
+    """Mixing of neighbouring levels that are unstable, at once and without loss of energy. After
+    Manabe et al. (1965), Mon. Wea. Rev. 93, 769."""
+
+    type: Literal["dry_adjustment"]
+    sweeps: Count = 10
+    """How often all pairs of levels are looked at in a step."""
+
+
+ColumnPhysics = Annotated[HeldSuarez | Sponge | DryAdjustment, Field(discriminator="type")]
 
 
 class Physics(Section):
