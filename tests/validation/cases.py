@@ -9,6 +9,7 @@ from tests.validation import (
     ranks,
     schemes,
     waves,
+    weather,
 )
 from tests.validation.report import CASES
 
@@ -22,4 +23,5 @@ __all__ = [
     "ranks",
     "schemes",
     "waves",
+    "weather",
 ]

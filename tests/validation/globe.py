@@ -59,7 +59,7 @@ def energy(model: ShallowWaterModel, parameters: ShallowWaterParameters, state) 
     return float(jnp.sum(area * (state.h * kinetic + available)))
 
 
-@case("solid rotation around the poles", f"{WILLIAMSON} 2; exact", minutes=0.5)
+@case("solid rotation around the poles", f"{WILLIAMSON} 2; exact", minutes=1)
 def solid_rotation_around_the_poles():
     errors = []
     for ny in (32, 64):

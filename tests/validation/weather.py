@@ -1,0 +1,128 @@
+"""The hydrostatic atmosphere: rest, waves, jets, a baroclinic wave, a climate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+
+from dassim.atmosphere.primitive import (
+    AtmosphereModel,
+    AtmosphereParameters,
+    BaroclinicZone,
+    isothermal_rest,
+)
+from dassim.grid import build_grid, latlon, sigma_levels
+from dassim.parallel import Domain
+from tests.models.namelists import build, integrate
+from tests.unit.atmosphere.air import EARTH, air, atmosphere
+from tests.validation.basin import order
+from tests.validation.report import Check, case
+
+DAY = 86400.0
+GAS = 287.0
+JW = "Jablonowski & Williamson (2006)"
+
+
+def after(one, days: float):
+    """The state after so many days."""
+    return integrate(one.model, one.parameters, one.state, round(days * DAY / one.model.time_step))
+
+
+def mass(grid, state) -> float:
+    return float(jnp.sum(grid.owned(grid.area.c) * state.ps))
+
+
+def resolved(name: str, ny: int, *overrides: str):
+    """The experiment on ``2 ny x ny`` columns, its time step in proportion to theirs."""
+    step = 300.0 * 64 / ny
+    return build(name, [f"grid.nx={2 * ny}", f"grid.ny={ny}", f"time.step={step:g} s", *overrides])
+
+
+@case("isothermal rest over a mountain", "exact", minutes=1)
+def isothermal_rest_over_a_mountain():
+    grid = air(24, np.linspace(0, 1, 11), nx=32)
+    lon, lat = (np.deg2rad(np.asarray(grid.owned(axis.c))) for axis in (grid.x, grid.y))
+    ground = 4000.0 * np.exp(-((lon - np.pi) ** 2 + (lat - 0.6) ** 2) / 0.1)
+    start = isothermal_rest(grid, EARTH, 288.0, GAS, ground)
+    parameters = AtmosphereParameters(orography=ground)
+    end = integrate(atmosphere(grid, 600.0), parameters, start, 144)
+    speed = float(jnp.maximum(abs(end.u).max(), abs(end.v).max()))
+    yield Check("largest speed after a day", 1e-9, speed, bound="below", unit="m/s")
+
+
+@case("Lamb pulse", "exact: sqrt(R T / (1 - kappa)) = 340.2 m/s at 288 K", minutes=1)
+def lamb_pulse():
+    """Eastward along the equator, between walls at 2 degrees, without rotation."""
+    nx, dt = 256, 100.0
+    domain = Domain.serial((4, nx), periodic=(False, True))
+    plane = latlon(
+        domain,
+        np.linspace(-180, 180, nx + 1),
+        np.linspace(-2, 2, 5),
+        radius=EARTH.radius,
+        rotation=0.0,
+    )
+    grid = build_grid(plane, sigma_levels(np.linspace(0, 1, 41)))
+    lon = np.asarray(grid.owned(grid.x.c))
+    start = isothermal_rest(grid, EARTH, 288.0, GAS)
+    start = replace(start, ps=start.ps * (1.0 + 1e-4 * jnp.exp(-((lon / 12.0) ** 2))))
+    model, parameters = AtmosphereModel(grid, dt), AtmosphereParameters()
+    places = []
+    for steps in (240, 400):
+        east = np.asarray(integrate(model, parameters, start, steps).ps)[2, nx // 2 :]
+        peak = int(np.argmax(east))
+        a, b, _ = np.polyfit(np.arange(-2, 3), east[peak - 2 : peak + 3], 2)
+        places.append((peak - b / (2 * a)) * 2 * np.pi / nx * EARTH.radius)
+    yield Check("speed", 340.2, (places[1] - places[0]) / (160 * dt), 0.02, unit="m/s")
+
+
+@case("balanced jets", f"{JW}; steady", minutes=5)
+def balanced_jets():
+    errors = []
+    for ny, nz in ((32, 10), (64, 20)):
+        grid = air(ny, np.linspace(0, 1, nz + 1), nx=8)
+        zone = BaroclinicZone(EARTH, GAS)
+        parameters, start = AtmosphereParameters(orography=zone.ground_of(grid)), zone.state(grid)
+        end = integrate(atmosphere(grid, 300.0 * 64 / ny), parameters, start, 5 * 288 * ny // 64)
+        area = grid.owned(grid.area.u)
+        errors.append(float(jnp.sqrt(jnp.sum(area * (end.u - start.u) ** 2) / area.sum() / nz)))
+    yield Check("change of u in 5 days, 2.8 degrees, 20 levels", 0.5, errors[1], bound="below")
+    yield Check("order", 1.5, order(errors), bound="above")
+
+
+@case("baroclinic wave", f"{JW}; minima of a spectral model at T42, T63", minutes=60)
+def baroclinic_wave():
+    """On 2 degrees; the minima grow deeper with resolution there, from T42 to T63 and on."""
+    one = resolved("jablonowski_williamson_wave", 90)
+    start, grid = one.state, one.model.grid
+    for day, lowest, within in ((7, 986.0, 4.0), (9, 945.0, 12.0)):
+        state = after(one, day)
+        hpa = float(state.ps.min()) / 100
+        yield Check(f"lowest surface pressure, day {day}", lowest, hpa, within, "absolute", "hPa")
+    drift = abs(mass(grid, state) / mass(grid, start) - 1)
+    yield Check("relative drift of the mass", 1e-12, drift, bound="below")
+
+
+@case("dry climate", "Held & Suarez (1994); days 200 to 300, 5.6 degrees", minutes=60)
+def dry_climate():
+    one = build("held_suarez", ["grid.nx=64", "grid.ny=32", "time.step=600 s", "vertical.nz=10"])
+    grid, start = one.model.grid, one.state
+    state, winds = after(one, 200), []
+    for _ in range(50):
+        state = integrate(one.model, one.parameters, state, 288)
+        winds.append(np.asarray(state.u).mean(axis=-1))
+    u = np.mean(winds, axis=0)
+    lat = np.asarray(grid.owned(grid.y.c))[:, 0]
+    for name, half in (("northern", lat > 0), ("southern", lat < 0)):
+        level, row = np.unravel_index(np.argmax(u[:, half]), u[:, half].shape)
+        yield Check(f"{name} jet", 30.0, float(u[level, half][row]), 8.0, "absolute", "m/s")
+        where = float(abs(lat[half][row]))
+        yield Check(f"{name} jet, latitude", 45.0, where, 8.0, "absolute", "degrees")
+        sigma = (level + 0.5) / u.shape[0]
+        yield Check(f"{name} jet, sigma", 0.25, sigma, 0.1, "absolute")
+    tropics = float(u[-1, abs(lat) < 10].mean())
+    yield Check("wind at the ground within 10 degrees", 0.0, tropics, bound="below", unit="m/s")
+    drift = abs(mass(grid, state) / mass(grid, start) - 1)
+    yield Check("relative drift of the mass in 300 days", 1e-12, drift, bound="below")
