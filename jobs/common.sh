@@ -84,6 +84,9 @@ until_done() {
     scontrol requeue "$SLURM_JOB_ID" && sleep 60 # the requeue ends this script
     exit 1
   fi
-  if [ "$code" != 0 ]; then say "failed; submitted again, it goes on from its newest restart"; fi
+  case $code in
+    0 | 2 | 3) ;;
+    *) say "failed; submitted again, it goes on from its newest restart" ;;
+  esac
   exit "$code"
 }
