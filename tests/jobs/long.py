@@ -54,7 +54,7 @@ def test_a_disturbed_chain_ends_with_the_figures_of_the_same_state(cluster):
     assert alone.wait(LONG) == ["COMPLETED"], alone.log
     assert analysed(run / "recovery") == analysed(other)
     assert costs(run / "recovery") == costs(other)
-    assert costs(other)[-1] < 0.1 * costs(other)[0]
+    assert costs(other)[-1] < 0.5 * costs(other)[0]
 
 
 def test_after_the_failure_of_a_node_a_job_goes_on_from_its_newest_restart(cluster):
