@@ -32,7 +32,8 @@ from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
 from dassim.simulation.checkpoints import IN_MEMORY, Schedule, states_within
 from dassim.simulation.clock import Clock
-from dassim.simulation.segments import Rematerialisation, Segment
+from dassim.simulation.model import Model
+from dassim.simulation.segments import Rematerialisation, Segment, interior_of_a_step
 
 SECTION = ("assimilation",)
 
@@ -88,12 +89,16 @@ def _(section: CorrelatedBackground, unknowns: Unknowns, model: Any):
 
 
 def build_sweep(
-    section: schema.Adjoint, window: Window, state: Any, domain: Domain
+    section: schema.Adjoint, window: Window, model: Model, parameters: Any, state: Any
 ) -> tuple[Schedule, Rematerialisation]:
     """As little is computed again as the memory allows."""
+    domain = model.domain
     room = states_within(domain, 1e9 * section.memory, state)
     inside, segments = max(window.lengths), len(window.lengths)
     if inside + segments <= room:
+        interior = max(domain.comm.allgather(interior_of_a_step(model, parameters, state)))
+        if interior * inside + segments <= room:
+            return IN_MEMORY, Rematerialisation(blocks=False, steps=False, interior=interior)
         return IN_MEMORY, Rematerialisation(blocks=False)
     in_blocks = Rematerialisation()
     kept = max(1, room - in_blocks.states(inside))
@@ -137,7 +142,9 @@ def build_recovery(
         section.control, model, experiment.parameters, first_guess, len(window.lengths)
     )
     root, control_terms = background(section.background, unknowns, model)
-    schedule, rematerialisation = build_sweep(section.adjoint, window, first_guess, model.domain)
+    schedule, rematerialisation = build_sweep(
+        section.adjoint, window, model, experiment.parameters, first_guess
+    )
     corrected = Corrections() if unknowns.inputs.segments else None
     segment = Segment(model, ObservationCost(terms), corrected, rematerialisation)
     run = Run(segment, window.lengths, at_ends(window, (*sources, points)))

@@ -87,7 +87,7 @@ def build_sensitivity(
     replicated = tuple(path for path in found if path not in distributed)
     length = section.adjoint.segment or _segment(section.window.length, step)
     window = build_window(section.window, length, step)
-    schedule, rematerialisation = build_sweep(section.adjoint, window, state, model.domain)
+    schedule, rematerialisation = build_sweep(section.adjoint, window, model, parameters, state)
     segment = Segment(model, Goal(wanted.name, wanted.function), None, rematerialisation)
     disk = FolderStore(folder / SWEEP, model.domain.comm.rank) if schedule.uses_disk else None
     objective = objective_at_end(

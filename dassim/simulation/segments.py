@@ -53,19 +53,33 @@ class RunInputs(NamedTuple):
 class Rematerialisation:
     """What the way back recomputes instead of keeping it.
 
-    ``blocks``: the states inside a block of steps. ``steps``: the interior of a step. Each costs
-    one more forward run.
+    ``blocks``: the states inside a block of steps. ``steps``: what the model keeps of a step, of
+    the size of ``interior`` states. Each costs one more forward run.
     """
 
     blocks: bool = True
     steps: bool = True
+    interior: int = 1
 
     def states(self, steps: int) -> int:
         """States in memory at a time in a segment of ``steps``."""
+        each = 1 if self.steps else self.interior
         if not self.blocks:
-            return steps
+            return each * steps
         count, length, rest = blocks(steps)
-        return count + bool(rest) + max(length, rest)
+        return count + bool(rest) + each * max(length, rest)
+
+
+def interior_of_a_step(model: Model, parameters: Any, state: Any) -> int:
+    """How many states have the size of what the way back keeps of one step (at most)."""
+    variable, fixed = eqx.partition((parameters, state), eqx.is_inexact_array)
+
+    def end(variable):
+        return differentiable(model.step(*eqx.combine(variable, fixed)))
+
+    kept = jax.eval_shape(lambda variable: jax.vjp(end, variable)[1], variable)
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    return math.ceil(sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(kept)) / size)
 
 
 class Segment(eqx.Module):

@@ -15,7 +15,7 @@ from dassim.config.schema.assimilation import Adjoint, Sought, StatesAsData, Wav
 from dassim.config.twin import error, nature_namelist
 from dassim.config.unknowns import build_unknowns
 from dassim.parallel import SerialCommunicator
-from dassim.simulation.segments import Rematerialisation
+from dassim.simulation.segments import Rematerialisation, interior_of_a_step
 from dassim.simulation.trees import named_leaves
 from tests.models.namelists import PROJECT
 from tests.models.plate import Plate
@@ -192,9 +192,14 @@ def test_less_is_computed_again_the_more_memory_there_is(plate):
 
     def sweep(states, **keys):
         section = Adjoint(memory=1e-9 * size * (states + 0.5), **keys)
-        schedule, rematerialisation = build_sweep(section, window, state, plate.domain)
+        schedule, rematerialisation = build_sweep(section, window, plate, plate.parameters(), state)
         return schedule.memory, schedule.uses_disk, rematerialisation
 
+    interior = interior_of_a_step(plate, plate.parameters(), state)
+    assert interior > 1
+    kept = Rematerialisation(blocks=False, steps=False, interior=interior)
+    assert sweep(100 * interior + 4) == (None, False, kept)
+    assert sweep(100 * interior + 3) == (None, False, Rematerialisation(blocks=False))
     assert sweep(104) == (None, False, Rematerialisation(blocks=False))
     assert sweep(103) == (None, False, Rematerialisation())
     assert sweep(22) == (2, False, Rematerialisation())
