@@ -66,19 +66,23 @@ def write_text(path: Path, text: str) -> None:
 def publish_folder(unfinished: Path, path: Path) -> None:
     """Give the folder ``unfinished`` the name ``path``, in place of what may have it."""
     sync_folder(unfinished)
-    aside = path.with_name(f"{REMOVED}{path.name}")
-    if path.exists():
-        path.rename(aside)
+    aside = _set_aside(path) if path.exists() else None
     unfinished.rename(path)
     sync_folder(path.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder; one that is half removed no longer has its name."""
+    shutil.rmtree(_set_aside(path), ignore_errors=True)
+
+
+def _set_aside(path: Path) -> Path:
+    """The folder under the name of one on its way out, in place of what a killed run left there."""
     aside = path.with_name(f"{REMOVED}{path.name}")
-    path.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
+    return path.rename(aside)
 
 
 def free_bytes(folder: Path) -> int:

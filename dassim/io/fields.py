@@ -29,7 +29,7 @@ import numpy as np
 from dassim.grid.variables import Variable
 from dassim.io.collect import Collector
 from dassim.io.geometry import Geometry
-from dassim.io.netcdf import LIBRARY, OutputError, finished_times, part_name
+from dassim.io.netcdf import LIBRARY, OutputError, finished_times, make_durable, part_name
 from dassim.io.part import PartFile
 from dassim.io.stream import Clock, Stream
 from dassim.parallel import Domain
@@ -138,10 +138,18 @@ class FieldWriter:
         with self._counting_time():
             self._agree(self._close_part)
 
-    def truncate_after(self, seconds: float) -> None:
-        """Remove records that end later than ``seconds``: a run resumes from there."""
+    def truncate_after(self, seconds: float, begun: float | None = None) -> None:
+        """Remove records that end later than ``seconds``: a run resumes from there. ``begun``: when
+        the mean began that is under way then, as ``seconds`` if not given. What begins with it or
+        later has not been flushed before: it goes also where a killed run left it unreadable."""
+        first = seconds if begun is None else begun
+
+        def truncate() -> None:
+            if self._domain.comm.is_root:
+                self._truncate(seconds, first)
+
         with self._counting_time():
-            self._agree(lambda: self._truncate(seconds) if self._domain.comm.is_root else None)
+            self._agree(truncate)
 
     def close(self) -> None:
         """Flush and end the background thread."""
@@ -256,13 +264,13 @@ class FieldWriter:
                 f"folder"
             )
 
-    def _truncate(self, seconds: float) -> None:
+    def _truncate(self, seconds: float, begun: float) -> None:
         for folder in self._folders():
             parts = sorted(folder.glob("part_*.nc"))
             try:
                 ends = [finished_times(path) for path in parts]
             except OutputError:
-                if self.clock.seconds(folder.name) < seconds - TOLERANCE:
+                if self.clock.seconds(folder.name) < begun - TOLERANCE:
                     raise
                 ends = []
             kept = min((int((e <= seconds + TOLERANCE).sum()) for e in ends), default=0)
@@ -295,7 +303,9 @@ def _keep_records(path: Path, count: int) -> None:
                 continue
             for record in range(count):
                 new[record] = old[record]
+    make_durable(shorter)
     shorter.replace(path)
+    make_durable(path.parent)
 
 
 def _cannot_write(path: Path, error: Exception) -> str:

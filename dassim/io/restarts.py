@@ -122,10 +122,17 @@ class StateArchive:
             ) from error
         return Written(self.folder / moment.label, sum(piece.seal.bytes for piece in pieces))
 
-    def prune(self, keep_last: int, is_kept: Callable[[int], bool] = lambda step: False) -> None:
+    def prune(
+        self,
+        keep_last: int,
+        is_kept: Callable[[int], bool] = lambda step: False,
+        *,
+        until: int | None = None,
+    ) -> None:
         """Remove all states but the newest ``keep_last`` and those of steps that are kept for good.
 
-        What cannot be read stays.
+        What cannot be read stays. ``until``: the step that the run has come to; later states, which
+        it has left out as damaged, stay and do not count as the newest.
         """
 
         def remove() -> None:
@@ -134,7 +141,9 @@ class StateArchive:
             readable = []
             for name in self._names():
                 with suppress(DamageError):
-                    readable.append((Manifest.read(self.folder / name).step, name))
+                    step = Manifest.read(self.folder / name).step
+                    if until is None or step <= until:
+                        readable.append((step, name))
             for step, name in readable[:-keep_last]:
                 if not is_kept(step):
                     remove_folder(self.folder / name)

@@ -227,7 +227,8 @@ class _Loop:
             self.good, self.restarted_at = self.at, self.at.step
             self.reports.say(f"going on from {entry.folder}")
         for outlet in self.outlets:
-            outlet.writer.truncate_after(self.case.clock.seconds(self.at.step))
+            steps = (self.at.step, self.at.since.get(outlet.name, self.at.step))
+            outlet.writer.truncate_after(*map(self.case.clock.seconds, steps))
 
     def _newest_restart(self) -> Entry | None:
         entry, damaged = self.archives["restarts"].newest()
@@ -276,7 +277,9 @@ class _Loop:
                 outlet.writer.flush()
         self.restart_seconds = self._save("restarts", position_leaves(at))
         self.restarted_at = at.step
-        self.archives["restarts"].prune(self.plan.keep_last, self.plan.milestones.due)
+        self.archives["restarts"].prune(
+            self.plan.keep_last, self.plan.milestones.due, until=at.step
+        )
         self.reports.record(at.step, "running")
 
     def _save(self, kind: str, arrays: Mapping[str, Any]) -> float:

@@ -49,7 +49,7 @@ class TextWriter:
             os.fsync(file.fileno())
         self.waiting.clear()
 
-    def truncate_after(self, seconds: float) -> None:
+    def truncate_after(self, seconds: float, begun: float | None = None) -> None:
         lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
         kept = [line for line in lines if line.endswith("\n") and float(line.split()[1]) <= seconds]
         self.path.write_text("".join(kept))

@@ -43,7 +43,7 @@ class MemoryWriter:
     def flush(self) -> None:
         self.durable = len(self.records)
 
-    def truncate_after(self, seconds: float) -> None:
+    def truncate_after(self, seconds: float, begun: float | None = None) -> None:
         kept = [record for record in self.records[: self.durable] if record[1] <= seconds]
         self.records[:] = kept
         self.durable = len(kept)

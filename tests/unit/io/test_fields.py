@@ -231,6 +231,23 @@ def test_a_damaged_file_from_after_the_restart_goes_too(tmp_path, grid):
     assert not late.exists()
 
 
+def test_a_damaged_file_of_the_mean_under_way_goes_too(tmp_path, grid):
+    """It begins before the restart, and was written after it."""
+    write_days(tmp_path, stream(file_per="day"), grid, range(2))
+    late = tmp_path / "fields/daily/2000-01-31"
+    (late / "part_00000.nc").write_bytes(b"half a file")
+    writer(tmp_path / "fields", stream(), grid).truncate_after(1.5 * DAY, begun=DAY)
+    assert folders(tmp_path / "fields/daily") == ["2000-01-30"]
+
+
+def test_a_shortened_file_stands_on_disk_before_it_has_its_name(tmp_path, grid, monkeypatch):
+    write_days(tmp_path, stream(), grid, range(2))
+    durable = []
+    monkeypatch.setattr("dassim.io.fields.make_durable", lambda path: durable.append(path.name))
+    writer(tmp_path / "fields", stream(), grid).truncate_after(DAY)
+    assert durable == ["part_00000.nc.new", "2000-01-30"]
+
+
 def test_a_damaged_file_from_before_the_restart_is_named(tmp_path, grid):
     write_days(tmp_path, stream(file_per="day"), grid, range(2))
     early = tmp_path / "fields/daily" / FIRST

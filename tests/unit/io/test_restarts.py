@@ -189,6 +189,14 @@ def test_a_state_of_the_same_date_is_replaced(two):
     assert len(list(two.folder.iterdir())) == 2
 
 
+def test_a_state_is_replaced_where_a_killed_run_was_about_to(two):
+    shutil.copytree(two.folder / moment(2).label, two.folder / f".removed-{moment(2).label}")
+    two.write(moment(2), local(two.domain, 5))
+    read = two.read(two.newest().entry, {"eta": np.zeros(SHAPE)})
+    assert same_bits(read["eta"], whole(5)["eta"])
+    assert len(list(two.folder.iterdir())) == 2
+
+
 # -- what does not fit ----------------------------------------------------------------------------
 
 
@@ -290,6 +298,16 @@ def test_what_cannot_be_read_is_not_removed(two):
         moment(1).label,
         moment(3).label,
     ]
+
+
+def test_a_damaged_state_ahead_of_the_run_does_not_count(two):
+    for step in (8, 9):
+        two.write(moment(step), local(two.domain, step))
+        flip(two.folder / moment(step).label / "rank_00000.h5")
+    two.write(moment(3), local(two.domain, 3))
+    two.prune(keep_last=2, until=3)
+    assert steps(two) == [2, 3, 8, 9]
+    assert two.newest().entry.step == 3
 
 
 def test_half_removed_states_go(two):

@@ -214,6 +214,28 @@ def test_a_damaged_restart_is_named_and_the_one_before_is_used(tmp_path, undistu
     assert_same(end_state(tmp_path, case()), undisturbed[1])
 
 
+def test_a_damaged_restart_does_not_push_out_whole_ones(tmp_path, undisturbed):
+    run(tmp_path, case(), stop_at=18)
+    (tmp_path / "restarts" / "2000-01-01T00-18-00" / "rank_00000.h5").write_bytes(b"")
+    run(tmp_path, case(), replace(PLAN, keep_last=1), resume=True, stop_at=17)
+    assert names(tmp_path / "restarts") == ["2000-01-01T00-17-00", "2000-01-01T00-18-00"]
+    run(tmp_path, case(), resume=True)
+    assert_same(end_state(tmp_path, case()), undisturbed[1])
+
+
+def test_a_mean_under_way_is_told_to_the_writer(tmp_path):
+    told = []
+
+    class Told(MemoryWriter):
+        def truncate_after(self, seconds, begun=None):
+            told.append((seconds, begun))
+
+    outlet = Outlet("means", "mean", ("T",), Every(6), Told())
+    for options in ({"stop_at": 15}, {"resume": True}):
+        run(tmp_path, case(), PLAN, [outlet], **options)
+    assert told == [(900.0, 720.0)]
+
+
 def test_where_no_restart_is_whole_the_run_does_not_begin(tmp_path):
     run(tmp_path, case(), Plan())
     piece = tmp_path / "restarts" / "2000-01-01T00-30-00" / "rank_00000.h5"
