@@ -37,7 +37,7 @@ class FileVariable:
 def variable_names(path: Path, key: KeyPath) -> list[str]:
     """The variables in the file that ``key`` of the namelist names."""
     try:
-        with netCDF4.Dataset(path) as dataset:
+        with LIBRARY, netCDF4.Dataset(path) as dataset:
             return list(dataset.variables)
     except OSError as error:
         found = f"{path}, which does not open ({error.strerror or error})"
@@ -54,7 +54,7 @@ def file_variable(
     if name not in names:
         message = mismatch(f"no variable {name} in {path}", one_of(names), suggest(name, names))
         raise NamelistError([Problem(key, message)])
-    with netCDF4.Dataset(path) as dataset:
+    with LIBRARY, netCDF4.Dataset(path) as dataset:
         variable = dataset[name]
         shape, units = variable.shape, getattr(variable, "units", None)
         kind = np.dtype(variable.dtype)

@@ -18,6 +18,7 @@ from dassim.config.files import FileVariable, file_variable
 from dassim.config.points import Points, first_point
 from dassim.config.profiles import values
 from dassim.config.schema.profiles import FromFile
+from dassim.io.netcdf import LIBRARY
 
 NEIGHBOUR = {"u": (0, 1), "v": (1, 0)}
 """Cells to the south and to the west of a face's own where the cell on its other side lies."""
@@ -121,7 +122,7 @@ def _missing(values: np.ndarray, at: Points) -> np.ndarray:
 def _record_dimension(variable: FileVariable, at: Points, key: KeyPath) -> str | None:
     """The dimension in front of those of the grid."""
     expected = at.grid.global_shape[1:] if at.surface else at.grid.global_shape
-    with netCDF4.Dataset(variable.path) as dataset:
+    with LIBRARY, netCDF4.Dataset(variable.path) as dataset:
         dimensions = dataset[variable.name].dimensions
     extra = len(variable.shape) - len(expected)
     if variable.shape[max(extra, 0) :] == expected and extra in (0, 1):

@@ -10,6 +10,7 @@ from dassim.config.schema.profiles import VolumeSeriesFromFile
 from dassim.config.schema.run import Time
 from dassim.config.units import UnitError, convert
 from dassim.io.calendars import seconds_since_start
+from dassim.io.netcdf import LIBRARY
 from dassim.io.stream import Clock
 
 
@@ -21,7 +22,7 @@ def record_times(
     From the coordinate variable; without one, records divide the period evenly, each in the middle
     of its part.
     """
-    with netCDF4.Dataset(profile.file) as dataset:
+    with LIBRARY, netCDF4.Dataset(profile.file) as dataset:
         if dimension in dataset.variables:
             variable = dataset[dimension]
             numbers = np.ma.filled(np.ma.masked_array(variable[...], dtype=float), np.nan)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import netCDF4
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from dassim.config.experiment import build_experiment
 from dassim.config.gridded import read_records
 from dassim.config.schema.profiles import FromFile
 from dassim.config.units import Stress, Temperature
+from dassim.io.netcdf import LIBRARY
 from dassim.ocean import TimeSeries
 from dassim.parallel import SerialCommunicator
 from tests.unit.config.ocean import basin, ocean, refusals, write_netcdf
@@ -49,6 +51,21 @@ def island(tmp_path):
     depth[3:5, 4:6] = 0.0
     path = write_netcdf(tmp_path / "depth.nc", depth=(YX, depth, {}))
     return f"bathymetry={from_file(path, 'depth')}"
+
+
+def test_a_file_is_opened_while_no_window_is_read(tmp_path, monkeypatch):
+    """Windows of one series are read in the background while the next one is looked at."""
+    path = write_netcdf(tmp_path / "a.nc", tau=(TYX, np.zeros((3, NY, NX)), {"units": "N m-2"}))
+    opened, alone = netCDF4.Dataset, []
+
+    def noted(*arguments, **options):
+        alone.append(LIBRARY._is_owned())
+        return opened(*arguments, **options)
+
+    monkeypatch.setattr(netCDF4, "Dataset", noted)
+    build(f"forcing.stress_x={from_file(path, 'tau', period='360 d', reload='1 h')}")
+    assert alone
+    assert all(alone)
 
 
 # -- where the values lie -------------------------------------------------------------------------
