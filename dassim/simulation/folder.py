@@ -79,6 +79,7 @@ def claimed(
     run, is in use, or cannot be written.
     """
     lock: list[Any] = []
+    is_new: list[bool] = []
 
     def claim() -> None:
         with _writable(folder.path):
@@ -97,6 +98,7 @@ def claimed(
                     f"{folder.path}: found a run of another namelist: {changed}; resume it with "
                     f"its own namelist, or choose another folder by --folder"
                 )
+        is_new.append(not folder.namelist.exists())
         with _writable(folder.path):
             write_text(folder.namelist, namelist)
 
@@ -105,7 +107,12 @@ def claimed(
             on_root(comm, claim, kinds=(OSError, RunError))
         except RankError as error:
             raise RunError(str(error)) from error
-        yield
+        try:
+            yield
+        except SystemExit:  # the namelist is refused, before anything has run
+            if is_new == [True] and not folder.record.exists():
+                folder.namelist.unlink(missing_ok=True)
+            raise
     finally:
         for file in lock:
             file.close()
@@ -146,7 +153,8 @@ class Log:
             with self.path.open(newline="") as file:
                 lines = list(csv.reader(file))
             if lines and lines[0] == self.columns:
-                kept = [line for line in lines[1:] if line[0].isdigit() and int(line[0]) <= step]
+                whole = [line for line in lines[1:] if len(line) == len(self.columns)]
+                kept = [line for line in whole if line[0].isdigit() and int(line[0]) <= step]
         rows = [",".join(row) for row in [self.columns, *kept]]
         write_text(self.path, "\n".join(rows) + "\n")
 

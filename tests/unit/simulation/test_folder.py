@@ -44,6 +44,16 @@ def test_a_folder_with_a_run_is_refused(tmp_path):
     assert refusal(tmp_path).startswith("RUN: found a run; go on")
 
 
+def test_a_namelist_that_is_refused_leaves_no_run(tmp_path):
+    with pytest.raises(SystemExit), claim(tmp_path):
+        raise SystemExit(2)
+    with claim(tmp_path, "b\n"):
+        (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(SystemExit), claim(tmp_path, "c\n", resume=True):
+        raise SystemExit(2)
+    assert refusal(tmp_path).startswith("RUN: found a run; go on")
+
+
 def test_a_run_of_another_namelist_is_refused(tmp_path):
     with claim(tmp_path):
         pass
@@ -105,7 +115,7 @@ def test_a_log_keeps_the_lines_up_to_the_restart(tmp_path):
     for step in (0, 10, 20):
         log.add([step, 1.5])
     with log.path.open("a") as file:
-        file.write("30,")
+        file.write("\n3")  # half a line, of step 30
     log.start(10)
     assert log.path.read_text() == "step,T\n0,1.5\n10,1.5\n"
     Log(log.path, ["step", "S"]).start(10)
