@@ -169,7 +169,11 @@ def _submit(
         typer.echo(f"--- {step.kind}\n{text}")
     if dry_run:
         return ()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = f"cannot make the folder {folder} ({error.strerror})"
+        raise SubmitError(f"{found}; choose one that can be written, by --folder") from None
     files = [
         folder / f"{_now()}_{index}_{step.kind}.sbatch" for index, step in enumerate(steps, start=1)
     ]

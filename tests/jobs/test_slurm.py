@@ -82,7 +82,11 @@ def test_slurm_refuses_before_anything_is_submitted(cluster):
     done = cluster.dassim("submit", namelist, "--site", site, "--folder", run)
     assert done.returncode == 1
     assert "invalid partition specified: nowhere" in done.stderr
-    done = cluster.dassim("submit", namelist, "--site", cluster.site(), "--ranks", "3")
+    options = ("--site", cluster.site(), "--ranks", "3")
+    done = cluster.dassim("submit", namelist, *options, "--folder", "/forbidden")
+    assert done.returncode == 1
+    assert "cannot make the folder /forbidden/submissions" in done.stderr
+    done = cluster.dassim("submit", namelist, *options, "--folder", run)
     assert done.returncode == 1
     assert "sbatch refuses" in done.stderr
     assert not cluster.do("squeue", "--noheader", "--name=nature_run").stdout
