@@ -40,7 +40,13 @@ def command(
                 f"found no record {record}; expected one of 0 to {count - 1}; correct --record"
             )
         folder = output or run / "plots" / choose(run, stream)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot make {folder} ({error.strerror}); expected a folder for the figures; "
+                f"choose another by --output"
+            ) from None
         shown = list(gallery.draw_all(data, folder, record))
         page.write(folder / "index.html", data, run, shown)
     except OutputError as error:

@@ -103,11 +103,25 @@ def merge_one(task: Task) -> Merged:
     """Write the file of ``task``; under its name once it is whole."""
     if _is_complete(task):
         return Merged(task.path, 0, 0, 0)
-    task.path.parent.mkdir(parents=True, exist_ok=True)
     unnamed = task.path.with_name(f"{task.path.name}.new")
+    try:
+        task.path.parent.mkdir(parents=True, exist_ok=True)
+        read = _write(task, unnamed)
+        make_durable(unnamed)
+        unnamed.replace(task.path)
+    except (OSError, RuntimeError) as error:
+        raise OutputError(
+            f"cannot write {task.path} ({error}); expected room for it and readable fields; free "
+            f"some space, or correct what is said"
+        ) from error
+    return Merged(task.path, task.count, read, task.path.stat().st_size)
+
+
+def _write(task: Task, path: Path) -> int:
+    """All records of ``task`` into the file ``path``; bytes of values."""
     read = 0
     with LIBRARY:
-        target = netCDF4.Dataset(unnamed, "w")
+        target = netCDF4.Dataset(path, "w")
     try:
         _define(task, target)
         _copy_times(task, target)
@@ -116,17 +130,10 @@ def merge_one(task: Task) -> Merged:
                 with LIBRARY:
                     target[task.variable][(record, *levels)] = values
                 read += values.nbytes
-    except (OSError, RuntimeError) as error:
-        raise OutputError(
-            f"cannot write {task.path} ({error}); expected room for it and readable fields; free "
-            f"some space, or correct what is said"
-        ) from error
     finally:
         with LIBRARY:
             target.close()
-    make_durable(unnamed)
-    unnamed.replace(task.path)
-    return Merged(task.path, task.count, read, task.path.stat().st_size)
+    return read
 
 
 # -- which records --------------------------------------------------------------------------------

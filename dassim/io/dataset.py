@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,9 @@ FIELDS, GRID, COLLATED = "fields", "grid", "collated"
 
 CHUNK = 2**24
 """Bytes of a record below which several records of a file make one chunk."""
+
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between attempts to read files that a run may be writing."""
 
 JOINED: Mapping[str, Any] = {
     "data_vars": "minimal",
@@ -217,14 +221,11 @@ def periods(source: Path) -> list[Period]:
     parts: list[Header] = []
     for folder in folders:
         # Only the last files may be unfinished: a writer never comes back to earlier ones.
-        is_last = folder == folders[-1]
-        if is_last and _missing_parts(folder):
-            continue
-        parts = headers(folder, parts)
-        counted = parts if is_last else parts[:1]
-        count = min(len(finished_times(part.path)) for part in counted)
-        if count:
-            found.append(Period(tuple(parts), count))
+        period = _newest(folder, parts) if folder == folders[-1] else _period(folder, parts)
+        if period is not None:
+            parts = list(period.parts)
+            if period.count:
+                found.append(period)
     if not found:
         raise OutputError(
             f"found no finished record in {source}; expected one at least; run the model on"
@@ -237,6 +238,32 @@ def periods(source: Path) -> list[Period]:
             f"the one before; expected those of one run; remove the folders of the other one"
         )
     return found
+
+
+def _period(folder: Path, like: Sequence[Header]) -> Period:
+    """What ``folder`` holds, all parts as many records as the first one."""
+    parts = headers(folder, like)
+    return Period(tuple(parts), len(finished_times(parts[0].path)))
+
+
+def _newest(folder: Path, like: Sequence[Header]) -> Period | None:
+    """The records of ``folder`` that all parts have; ``None`` where a part is missing.
+
+    A file cannot be read for the moment in which a run writes a record to it.
+    """
+    for wait in WAITS:
+        try:
+            return _newest_now(folder, like)
+        except OutputError:
+            time.sleep(wait)
+    return _newest_now(folder, like)
+
+
+def _newest_now(folder: Path, like: Sequence[Header]) -> Period | None:
+    if _missing_parts(folder):
+        return None
+    parts = headers(folder, like)
+    return Period(tuple(parts), min(len(finished_times(part.path)) for part in parts))
 
 
 def _folders(source: Path) -> list[Path]:

@@ -80,6 +80,16 @@ def test_a_folder_without_fields_is_refused(dassim, tmp_path, command):
     assert result.err.startswith(f"dassim {command[0]}: found no fields in {tmp_path}; expected")
 
 
+def test_figures_that_have_no_place_are_refused(dassim, run, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = dassim("plot", run, "-o", tmp_path / "file" / "plots")
+    assert result.code == 2
+    assert result.err == (
+        f"dassim plot: cannot make {tmp_path}/file/plots (Not a directory); expected a folder for "
+        f"the figures; choose another by --output\n"
+    )
+
+
 # -- collate --------------------------------------------------------------------------------------
 
 
@@ -91,6 +101,16 @@ def test_collate_says_what_it_has_merged(dassim, changed):
     assert re.fullmatch(r".*/collated/daily/T_2000.nc: 3 records, [\d.e-]+ MB, \d+ % .*", lines[0])
     again = dassim("collate", changed, "--workers", 1)
     assert all(line.endswith(": complete already") for line in again.out.splitlines())
+
+
+def test_merged_files_that_have_no_place_are_refused(dassim, changed):
+    shutil.rmtree(changed / "collated", ignore_errors=True)
+    (changed / "collated").write_text("")
+    result = dassim("collate", changed, "--workers", 1)
+    assert result.code == 2
+    assert re.match(
+        rf"dassim collate: cannot write {changed}/collated/daily/\w+_2000.nc", result.err
+    )
 
 
 def test_processes_merge_side_by_side(dassim, changed):

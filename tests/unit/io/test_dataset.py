@@ -16,7 +16,7 @@ import dassim
 from dassim.io import collate
 from dassim.io.compare import differences, measures, unlike
 from dassim.io.dataset import Piece, open_stream
-from dassim.io.netcdf import OutputError
+from dassim.io.netcdf import OutputError, finished_times
 from dassim.io.stream import Clock
 from tests.models.fields import (
     CLOCK,
@@ -112,6 +112,21 @@ def test_an_unfinished_record_is_left_out(copy):
     with netCDF4.Dataset(copy / "fields/daily/2000-02-01/part_00000.nc", "a") as file:
         file["T"][2] = 0.0
     assert dassim.open(copy).sizes["time"] == 4
+
+
+def test_a_file_that_a_run_is_writing_is_read_again(run, monkeypatch):
+    attempts = []
+
+    def busy(path):
+        if path.parent.name == "2000-02-01" and len(attempts) < 3:
+            attempts.append(path)
+            raise OutputError("HDF error")
+        return finished_times(path)
+
+    monkeypatch.setattr("dassim.io.dataset.finished_times", busy)
+    monkeypatch.setattr("dassim.io.dataset.WAITS", (0.0, 0.0, 0.0))
+    assert dassim.open(run).sizes["time"] == 4
+    assert len(attempts) == 3
 
 
 def test_importing_dassim_loads_nothing():
