@@ -34,6 +34,8 @@ WITHOUT_EFFECT = (
 )
 """Sections that may change between two sessions of one run: its states do not depend on them."""
 
+OF_A_STREAM = ("kind", "variables", "levels", "precision")
+"""What all records of an output stream have in common."""
 
 LINES = 120
 """Of a log, at most, unless the namelist says when."""
@@ -122,15 +124,26 @@ def difference(
 ) -> str | None:
     """The first keys in which the resolved namelist ``text`` of a run differs from ``namelist``
     so that one does not continue the other, in words; None if in no such key. ``identity``: what
-    counts of a resolved namelist."""
-    found = _flat(identity(yaml.safe_load(text)))
-    new = _flat(identity(yaml.safe_load(as_yaml(namelist))))
+    counts of a resolved namelist, besides what records of a stream of both have in common."""
+    old, now = yaml.safe_load(text), yaml.safe_load(as_yaml(namelist))
+    found, new = _flat(identity(old)), _flat(identity(now))
+    before, after = _streams(old), _streams(now)
+    for name in before.keys() & after.keys():
+        found |= _flat(before[name], f"output.{name}")
+        new |= _flat(after[name], f"output.{name}")
     keys = [key for key in {**found, **new} if found.get(key) != new.get(key)]
     if not keys:
         return None
     shown = [f"{key} is {show(found.get(key))}, now {show(new.get(key))}" for key in keys[:3]]
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return "; ".join(shown) + more
+
+
+def _streams(namelist: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        stream["name"]: {key: stream.get(key) for key in OF_A_STREAM}
+        for stream in namelist.get("output", ())
+    }
 
 
 def default_log(time: Time) -> Schedule:

@@ -309,15 +309,18 @@ class _Loop:
             problems = "; ".join(health.problems)
             return UnstableError(f"the state at step {before.step} cannot be run: {problems}")
         before, after, health = self._first_wrong(before, health)
-        for at in (before, after):
-            leaves = named_leaves(at.carry.state)
-            self.archives["diagnosis"].write(self._moment(at.step), leaves)
         self.at = after
+        try:
+            for at in (before, after):
+                leaves = named_leaves(at.carry.state)
+                self.archives["diagnosis"].write(self._moment(at.step), leaves)
+            left = f"the states of this step and the one before are in {self.folder.diagnosis}"
+        except OF_ALL_RANKS as error:
+            left = f"its states could not be written ({error})"
         return UnstableError(
             f"the run became unstable at step {after.step}, {self.case.clock.text(after.step)}: "
-            f"{'; '.join(health.problems)}; the states of this step and the one before are in "
-            f"{self.folder.diagnosis}; shorten the time step or correct the physics, or the limits "
-            f"in run.limits"
+            f"{'; '.join(health.problems)}; {left}; shorten the time step or correct the physics, "
+            f"or the limits in run.limits"
         )
 
     def _first_wrong(self, before: Position, health: Health) -> tuple[Position, Position, Health]:

@@ -185,6 +185,17 @@ def test_what_does_not_change_the_states_may_differ():
         assert identity_hash(one) == identity_hash(other)
 
 
+def test_a_stream_keeps_what_its_records_have():
+    """Other streams may come and go, and files be divided otherwise."""
+    stream = "output=[{{name: daily, every: {}, variables: [{}], file_per: {}}}]".format
+    one = as_yaml(namelist(stream("1 d", "T", "month")))
+    assert difference(one, namelist(stream("2 d", "T", "year"))) is None
+    assert difference(one, namelist("output=[]")) is None
+    assert difference(one, namelist(stream("1 d", "T, u", "month"))) == (
+        "output.daily.variables is ['T'], now ['T', 'u']"
+    )
+
+
 def test_what_changes_the_states_is_named():
     other = namelist("time.step=30 min", "grid.nx=24")
     assert difference(as_yaml(namelist()), other) == (

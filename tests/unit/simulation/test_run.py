@@ -356,6 +356,13 @@ def test_a_state_beyond_a_limit_ends_the_run(tmp_path):
     assert not (tmp_path / "restarts").exists()
 
 
+def test_the_reason_is_told_where_its_states_cannot_be_written(tmp_path):
+    (tmp_path / "diagnosis").write_text("in the way")
+    told = r"highest_temperature of .* its states could not be written \(.*diagnosis"
+    with pytest.raises(UnstableError, match=told):
+        run(tmp_path, hot(), Plan(log=Every(10)))
+
+
 def test_the_first_wrong_step_is_found_inside_a_segment(tmp_path):
     warm = case(parameters={"growth": jnp.zeros((6, 8)).at[3, 3].set(0.2)})
     with pytest.raises(UnstableError, match=r"at step (1[0-9]), .* at level [01], row 3, column 3"):
