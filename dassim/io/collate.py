@@ -23,6 +23,7 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from dassim.io.dataset import COLLATED, FIELDS, Period, choose, periods
+from dassim.io.durable import sync_folder
 from dassim.io.mosaic import assemble, horizontal_axis
 from dassim.io.netcdf import LIBRARY, OutputError, make_durable
 
@@ -109,6 +110,7 @@ def merge_one(task: Task) -> Merged:
         read = _write(task, unnamed)
         make_durable(unnamed)
         unnamed.replace(task.path)
+        sync_folder(task.path.parent)
     except (OSError, RuntimeError) as error:
         raise OutputError(
             f"cannot write {task.path} ({error}); expected room for it and readable fields; free "

@@ -28,6 +28,7 @@ import numpy as np
 
 from dassim.grid.variables import Variable
 from dassim.io.collect import Collector
+from dassim.io.durable import sync_folder
 from dassim.io.geometry import Geometry
 from dassim.io.netcdf import LIBRARY, OutputError, finished_times, make_durable, part_name
 from dassim.io.part import PartFile
@@ -305,7 +306,7 @@ def _keep_records(path: Path, count: int) -> None:
                 new[record] = old[record]
     make_durable(shorter)
     shorter.replace(path)
-    make_durable(path.parent)
+    sync_folder(path.parent)
 
 
 def _cannot_write(path: Path, error: Exception) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dassim.grid.variables import Variable
 from dassim.io.collect import Collector
+from dassim.io.durable import sync_folder
 from dassim.io.geometry import METRICS, Geometry
 from dassim.io.netcdf import (
     CONVENTIONS,
@@ -86,6 +87,7 @@ def _write(
             _add(dataset, geometry, variable, "i1", values)
     make_durable(unnamed)
     unnamed.replace(path)
+    sync_folder(path.parent)
 
 
 def _add(

@@ -76,7 +76,7 @@ def chunk_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 
 
 def make_durable(path: Path) -> None:
-    """Wait until a file, or the names in a folder, stand on disk."""
+    """Wait until a file stands on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

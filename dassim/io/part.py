@@ -15,6 +15,7 @@ import numpy as np
 
 from dassim.grid.variables import Variable
 from dassim.io.collect import Collector
+from dassim.io.durable import sync_folder
 from dassim.io.geometry import Geometry
 from dassim.io.netcdf import (
     CONVENTIONS,
@@ -125,7 +126,8 @@ class PartFile:
         with LIBRARY:
             self._dataset.close()
         make_durable(self.path)
-        make_durable(self.path.parent)
+        for folder in self.path.parents[:3]:  # of the date, the stream, all streams
+            sync_folder(folder)
 
 
 def time_attributes(clock: Clock) -> dict[str, str]:

@@ -243,7 +243,8 @@ def test_a_damaged_file_of_the_mean_under_way_goes_too(tmp_path, grid):
 def test_a_shortened_file_stands_on_disk_before_it_has_its_name(tmp_path, grid, monkeypatch):
     write_days(tmp_path, stream(), grid, range(2))
     durable = []
-    monkeypatch.setattr("dassim.io.fields.make_durable", lambda path: durable.append(path.name))
+    for sync in ("make_durable", "sync_folder"):
+        monkeypatch.setattr(f"dassim.io.fields.{sync}", lambda path: durable.append(path.name))
     writer(tmp_path / "fields", stream(), grid).truncate_after(DAY)
     assert durable == ["part_00000.nc.new", "2000-01-30"]
 
