@@ -48,6 +48,9 @@ def command(
         typer.echo(line)
     for finding in findings:
         typer.echo(finding)
+    if not found:
+        typer.echo("dassim diff: found no variable and time that both runs have", err=True)
+        raise SystemExit(BAD_INPUT)
     beyond = [each for each in found if each.relative > tolerance]
     if beyond:
         names = ", ".join(dict.fromkeys(each.variable for each in beyond))

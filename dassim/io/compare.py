@@ -37,6 +37,13 @@ def unlike(a: xr.Dataset, b: xr.Dataset) -> list[str]:
         shapes = [tuple(one[name].sizes[d] for d in one[name].dims[1:]) for one in (a, b)]
         if shapes[0] != shapes[1]:
             findings.append(f"{name}: found shapes {shapes[0]} and {shapes[1]}")
+    for dim in a.dims:
+        if dim == "time" or dim not in a.coords or dim not in b.coords:
+            continue
+        one, other = (np.asarray(run[dim].values, float) for run in (a, b))
+        if one.shape == other.shape and not np.array_equal(one, other):
+            far = float(np.abs(one - other).max())
+            findings.append(f"{dim}: found points up to {far:.4g} {a[dim].units} apart")
     return findings
 
 

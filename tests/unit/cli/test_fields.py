@@ -73,6 +73,25 @@ def test_missing_records_are_a_difference(dassim, run, tmp_path):
     assert "only the first run has the time 2000-02-01T12:00:00\n" in result.out
 
 
+def test_other_points_are_a_difference(dassim, run, tmp_path):
+    moved = shutil.copytree(run, tmp_path / "moved")
+    for path in moved.glob("fields/*/*/part_00000.nc"):
+        with netCDF4.Dataset(path, "a") as file:
+            file["lat"][:] = file["lat"][:] + 0.25
+    result = dassim("diff", run, moved)
+    assert result.code == diff.APART
+    assert "lat: found points up to 0.25 degrees_north apart\n" in result.out
+
+
+def test_runs_with_nothing_in_common_are_refused(dassim, tmp_path):
+    for name in ("T", "S"):
+        write_days(tmp_path / name, stream(variables=(name,)), basin("spherical"), range(1))
+    result = dassim("diff", tmp_path / "T", tmp_path / "S")
+    assert result.code == 2
+    assert "only the first run has T\n" in result.out
+    assert result.err == "dassim diff: found no variable and time that both runs have\n"
+
+
 @pytest.mark.parametrize("command", [["diff", "{}", "{}"], ["plot", "{}"], ["collate", "{}"]])
 def test_a_folder_without_fields_is_refused(dassim, tmp_path, command):
     result = dassim(*(word.format(tmp_path) for word in command))
