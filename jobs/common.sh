@@ -5,12 +5,15 @@
 #   CONTAINER     the command that runs inside a container         (none: the clone's .venv, or PATH)
 #   MAX_RESTARTS  how often a job may put itself back in line      20
 #   COMPILED      folder for compiled programs, see jobs/rank      (none)
+#   LOGS          folder that the ranks may write in               (the job's)
 #
-# dassim's exit code 75 says "stopped in good order, continue me".
+# dassim's exit code 75 says "stopped in good order, continue me". srun kills the other ranks as soon
+# as one ends with another code than 0, so ranks that agree on a code leave it in a file and end with 0.
 set -uo pipefail
 LAUNCH=${LAUNCH:-srun --mpi=pmix --kill-on-bad-exit=1}
 CONTAINER=${CONTAINER:-}
 MAX_RESTARTS=${MAX_RESTARTS:-20}
+LOGS=${LOGS:-$PWD}
 CONTINUE_ME=75
 PROJECT=$(dirname "$JOBS")
 if [ -z "$CONTAINER" ] && [ -d "$PROJECT/.venv" ]; then PATH=$PROJECT/.venv/bin:$PATH; fi
@@ -37,6 +40,8 @@ on_ranks() {
     say "got $told before the ranks began"
     return "$CONTINUE_ME"
   fi
+  export DASSIM_EXIT_CODE=$LOGS/.exit-code-${SLURM_JOB_ID:-$$}
+  rm -f "$DASSIM_EXIT_CODE"
   # shellcheck disable=SC2086
   $LAUNCH "$JOBS/rank" $CONTAINER "$@" &
   child=$!
@@ -49,6 +54,8 @@ on_ranks() {
   done
   child=""
   trap - USR1 TERM
+  if [ "$code" = 0 ] && [ -s "$DASSIM_EXIT_CODE" ]; then code=$(<"$DASSIM_EXIT_CODE"); fi
+  rm -f "$DASSIM_EXIT_CODE"
   say "ended with $code$(meaning "$code")"
   return "$code"
 }

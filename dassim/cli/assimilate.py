@@ -38,7 +38,7 @@ def command(
     """
     import jax
 
-    from dassim.cli.ranks import agreed
+    from dassim.cli.ranks import agreed, leave
     from dassim.config import Namelist, load
     from dassim.parallel import abort_on_error, world
     from dassim.simulation.signals import stop_requests
@@ -52,7 +52,7 @@ def command(
     with abort_on_error(comm), stop_requests() as request:
         code = run(loaded, path, comm, stopwatch, request, resume=resume)
         comm.barrier()
-    raise SystemExit(code)
+    leave(comm, code)
 
 
 def run(

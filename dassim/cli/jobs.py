@@ -96,7 +96,8 @@ def _options(job: Job, site: Site, log: Path, own: str) -> list[str]:
 
 
 def _settings(job: Job, site: Site, folder: Path, log: Path) -> list[str]:
-    variables = {"JOBS": str(folder.resolve()), "LAUNCH": site.launch, "JAX_PLATFORMS": "cpu"}
+    variables = {"JOBS": str(folder.resolve()), "LOGS": str(log), "LAUNCH": site.launch}
+    variables["JAX_PLATFORMS"] = "cpu"
     if site.container:
         variables["CONTAINER"] = f"{site.container_command} {site.container}"
     if site.keep_compiled:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from dassim.config import NamelistError
@@ -36,8 +37,21 @@ def agreed(comm: AbstractCommunicator, prepare: Callable[[], T]) -> T:
     if refusals:
         if comm.is_root:
             print_problems(refusals[0])
-        sys.exit(BAD_INPUT)
+        leave(comm, BAD_INPUT)
     return result  # type: ignore[return-value]
+
+
+def leave(comm: AbstractCommunicator, code: int) -> NoReturn:
+    """End with an exit code on which all ranks agree.
+
+    Launchers like srun may kill the other ranks as soon as one ends with another code than 0, and
+    then tell of a signal. Where ``DASSIM_EXIT_CODE`` names a file, the code is written to it
+    instead, and all ranks end with 0.
+    """
+    file = os.environ.get("DASSIM_EXIT_CODE")
+    if file and comm.is_root:
+        Path(file).write_text(f"{code}\n", encoding="utf-8")
+    raise SystemExit(0 if file else code)
 
 
 def print_problems(error: NamelistError) -> None:

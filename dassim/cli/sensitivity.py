@@ -38,7 +38,7 @@ def command(
     """
     import jax
 
-    from dassim.cli.ranks import agreed
+    from dassim.cli.ranks import agreed, leave
     from dassim.config import Namelist, load
     from dassim.parallel import abort_on_error, world
 
@@ -49,7 +49,7 @@ def command(
     with abort_on_error(comm):
         code = run(loaded, path, comm, resume=resume)
         comm.barrier()
-    raise SystemExit(code)
+    leave(comm, code)
 
 
 def run(loaded: Loaded[Namelist], path: Path, comm: AbstractCommunicator, *, resume: bool) -> int:

@@ -38,7 +38,7 @@ def command(
     import jax
 
     from dassim.assimilation.verification import checks
-    from dassim.cli.ranks import agreed
+    from dassim.cli.ranks import agreed, leave
     from dassim.config import Namelist, load
     from dassim.io.checkpoints import FolderStore
     from dassim.parallel import abort_on_error, world
@@ -57,7 +57,7 @@ def command(
         comm.barrier()
     if comm.is_root:
         typer.echo("all tests passed" if passed else "FAILED: not all tests passed")
-    raise SystemExit(0 if passed else FAILED)
+    leave(comm, 0 if passed else FAILED)
 
 
 def prepared(

@@ -99,6 +99,15 @@ def test_ranks_have_threads_gpus_and_compiled_programs_of_their_own(bash):
     assert "\n/mine\n" in mine.stdout
 
 
+def test_a_code_that_all_ranks_agree_on_does_not_end_them_by_a_signal(bash, tmp_path):
+    agreed = "on_ranks sh -c 'echo 75 > $DASSIM_EXIT_CODE'"
+    ended = bash(agreed, LOGS=str(tmp_path))
+    assert ended.returncode == 75
+    assert "stopped in good order" in ended.stdout
+    assert not list(tmp_path.glob(".exit-code*"))
+    assert bash("on_ranks true", LOGS=str(tmp_path)).returncode == 0
+
+
 def test_a_signal_reaches_the_ranks_and_their_code_the_job():
     ranks = "trap 'echo told; exit 3' USR1; echo ready; while :; do sleep 0.05; done"
     with subprocess.Popen(

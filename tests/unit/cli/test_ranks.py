@@ -23,6 +23,14 @@ def test_a_refused_namelist_is_told_once_and_all_ranks_exit(on_three_ranks, box)
     assert "Traceback" not in ended.stderr
 
 
+def test_a_code_on_which_ranks_agree_is_left_in_a_file(on_three_ranks, box, tmp_path, monkeypatch):
+    file = tmp_path / "code"
+    monkeypatch.setenv("DASSIM_EXIT_CODE", str(file))
+    ended = on_three_ranks("-m", "dassim", "check", box, "--set", "decomposition.layout=[2, 2]")
+    assert ended.returncode == 0
+    assert file.read_text() == "2\n"
+
+
 REFUSED_ON_RANK_1 = """
 from dassim.cli.ranks import agreed
 from dassim.config import NamelistError, Problem
