@@ -110,17 +110,18 @@ def _(section: schema.WhiteNoise, name: str, like: jax.Array, domain: Domain) ->
 
 @error.register
 def _(section: schema.Waves, name: str, like: jax.Array, domain: Domain) -> jax.Array:
-    """``sum over k, l of a cos(2 pi (k x + p)) cos(2 pi (l y + q))``, ``x`` and ``y`` from 0 to 1
-    over the basin, ``a`` normal and ``p``, ``q`` uniform by chance."""
+    """``sum over k, l of a sin(2 pi (k x + p)) sin(2 pi (l y + q))``, ``x`` and ``y`` from 0 to 1
+    over the basin, ``a`` normal, ``p`` and ``q`` uniform by chance in a periodic direction and 0 in
+    a closed one."""
     count = section.wavenumbers
     rng = np.random.default_rng([section.seed, *name.encode()])
     size = rng.standard_normal((count, count))
-    phases = rng.random((2, count, count))
+    phases = rng.random((2, count, count)) * np.reshape(domain.periodic[::-1], (2, 1, 1))
     k = np.arange(1, count + 1)
 
     def waves(points: range, total: int, number: np.ndarray, phase: np.ndarray) -> np.ndarray:
         position = (np.asarray(points) + 0.5) / total
-        return np.cos(2 * np.pi * (number[..., None] * position + phase[..., None]))
+        return np.sin(2 * np.pi * (number[..., None] * position + phase[..., None]))
 
     ny, nx = domain.global_shape
     along_x = waves(domain.block.x, nx, np.broadcast_to(k, (count, count)), phases[0])

@@ -195,9 +195,10 @@ class Assimilation(Section):
 
 
 class Waves(Section):
-    """The truth plus waves of random phases along x and y, with whole wavenumbers over the basin.
+    """The truth plus waves along x and y, with whole wavenumbers over the basin.
 
-    The same at all levels.
+    The same at all levels. In a closed direction they vanish at the walls: velocities that did not
+    would jump there, which is a wave of every length. In a periodic one their phases are random.
     """
 
     type: Literal["waves"]

@@ -183,6 +183,15 @@ def test_waves_have_the_size_that_is_asked_for_and_whole_wavenumbers(plate):
     np.testing.assert_array_equal(waves[0], waves[1])
 
 
+def test_waves_vanish_at_walls(plate):
+    wide = Plate.create((64, 64), comm=SerialCommunicator())
+    assert wide.domain.periodic == (False, True)
+    section = Waves(type="waves", size={"T": 1.0}, wavenumbers=1)
+    waves = np.abs(error(section, "T", wide.state().T, wide.domain)[0])
+    np.testing.assert_allclose(waves[[0, -1]] / waves.max(axis=0), np.sin(np.pi / 64), rtol=0.01)
+    assert waves[:, 0].max() > 0.2 * waves.max()
+
+
 # -- the way back ---------------------------------------------------------------------------------
 
 
