@@ -61,6 +61,26 @@ class BackgroundRoot(AbstractRoot):
             distributed = _combined(jnp.subtract, distributed, balance.additions(distributed))
         return self._each("inverse_root", Control(distributed, increment.replicated))
 
+    def spread(self, increment: Control) -> Control:
+        """Correlations have unit variance. What a balance adds to is left out."""
+        balanced = {
+            name
+            for balance in self.balances
+            for name in jax.eval_shape(balance.additions, increment.distributed)
+        }
+
+        def part(errors: dict[str, VariableErrors], values: dict[str, Any]) -> dict[str, Any]:
+            return {
+                name: jnp.broadcast_to(errors[name].deviation, jnp.shape(value))
+                for name, value in values.items()
+                if name not in balanced
+            }
+
+        return Control(
+            part(self.distributed, increment.distributed),
+            part(self.replicated, increment.replicated),
+        )
+
     def _each(self, method: str, control: Control) -> Control:
         def part(errors: dict[str, VariableErrors], values: dict[str, Any]) -> dict[str, Any]:
             return {name: getattr(errors[name], method)(value) for name, value in values.items()}

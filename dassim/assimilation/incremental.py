@@ -23,7 +23,8 @@ from dassim.assimilation.control import Control, ControlSpace, axpy, combination
 from dassim.assimilation.cost import FourDVar, control_shares
 from dassim.assimilation.lanczos import Krylov, lanczos
 from dassim.assimilation.lbfgs import Stop
-from dassim.assimilation.tables import plain_table
+from dassim.assimilation.minimise import Result
+from dassim.assimilation.records import Record, records_from_arrays, records_to_arrays
 from dassim.assimilation.tangent import increments, tangent_inputs, tangent_run
 from dassim.simulation.adjoint import cost_and_gradient
 from dassim.simulation.trees import differentiable, named_leaves, tree_from_named
@@ -58,166 +59,228 @@ class GaussNewton:
 
 
 @dataclass(frozen=True)
-class OuterLoop:
-    """One linearisation: cost and gradient there, inner iterations, and the step then taken."""
-
-    value: float
-    parts: Mapping[str, float]
-    gradient_norm: float
-    inner_iterations: int = 0
-    residual: float = 1.0
-    step: float = 0.0
-
-
-@dataclass(frozen=True)
 class IncrementalState:
-    """Between two iterations: inside the inner problem where there is a ``krylov`` of it, else
-    before the evaluation at ``control``. The last of ``loops`` is the current one."""
+    """Between two iterations. ``history`` has a line for every linearisation and one for every
+    inner iteration.
+
+    ``krylov``: the inner problem at ``control``, none before the first evaluation there;
+    ``earlier``: that of the linearisation before, until ``krylov`` has learnt something; ``step``:
+    the part of an inner solution that led to ``control``.
+    """
 
     control: Control
-    loops: tuple[OuterLoop, ...] = ()
+    history: tuple[Record, ...] = ()
     krylov: Krylov | None = None
+    earlier: Krylov | None = None
+    step: float = 0.0
+    evaluations: int = 0
+    seconds: float = 0.0
+
+    @property
+    def point(self) -> Control:
+        """The best control so far."""
+        return self.control
+
+    @property
+    def iterations(self) -> int:
+        return max(0, len(self.history) - 1)
+
+    @property
+    def loops(self) -> tuple[Record, ...]:
+        """The lines of the linearisations."""
+        return tuple(record for record in self.history if record.of_cost)
+
+    @property
+    def reached(self) -> Record:
+        """The line of :attr:`control`; after the first evaluation."""
+        return self.loops[-1]
+
+    @property
+    def spectrum(self) -> Krylov | None:
+        """The newest inner problem with Ritz pairs."""
+        begun = self.krylov is not None and self.krylov.iterations > 0
+        return self.krylov if begun else self.earlier
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """This rank's part as named arrays, for :meth:`from_arrays`."""
-        arrays = named_leaves(self.control, "control")
-        arrays["loops"] = np.array([_numbers(loop) for loop in self.loops]).reshape(-1, 5)
-        for name in self.loops[0].parts if self.loops else ():
-            arrays[f"parts.{name}"] = np.array([loop.parts[name] for loop in self.loops])
-        if self.krylov is not None:
-            arrays |= {f"krylov.{n}": a for n, a in self.krylov.to_arrays().items()}
+        arrays = named_leaves(self.control, "control") | records_to_arrays(self.history)
+        arrays |= {name: getattr(self, name) for name in ("step", "evaluations", "seconds")}
+        for name, krylov in (("krylov", self.krylov), ("earlier", self.earlier)):
+            if krylov is not None:
+                arrays |= {f"{name}.{n}": array for n, array in krylov.to_arrays().items()}
         return {name: np.asarray(value) for name, value in arrays.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], like: Control) -> IncrementalState:
-        parts = {n.removeprefix("parts."): a for n, a in arrays.items() if n.startswith("parts.")}
-        inner = {n.removeprefix("krylov."): a for n, a in arrays.items() if n.startswith("krylov.")}
-        loops = []
-        for i, (value, norm, count, *rest) in enumerate(np.asarray(arrays["loops"]).tolist()):
-            here = {name: float(values[i]) for name, values in parts.items()}
-            loops.append(OuterLoop(value, here, norm, int(count), *rest))
+        """The state that :meth:`to_arrays` wrote; ``like`` is a vector of the same shapes."""
+
+        def krylov(name: str) -> Krylov | None:
+            inner = {
+                key.removeprefix(f"{name}."): array
+                for key, array in arrays.items()
+                if key.startswith(f"{name}.")
+            }
+            return Krylov.from_arrays(inner, like) if inner else None
+
         return cls(
             tree_from_named(arrays, like, "control"),
-            tuple(loops),
-            Krylov.from_arrays(inner, like) if inner else None,
+            records_from_arrays(arrays),
+            krylov("krylov"),
+            krylov("earlier"),
+            float(arrays["step"]),
+            int(arrays["evaluations"]),
+            float(arrays["seconds"]),
         )
 
 
-@dataclass(frozen=True)
-class IncrementalResult:
-    """``krylov`` is that of the last linearisation: its Ritz pairs estimate analysis errors."""
-
-    state: IncrementalState
-    krylov: Krylov | None
-    stop: Stop
-
-    @property
-    def control(self) -> Control:
-        return self.state.control
-
-    def __str__(self) -> str:
-        columns = ["outer", "J", "|g|", "inner", "residual", "step"]
-        rows = [[i, *_numbers(loop)] for i, loop in enumerate(self.state.loops)]
-        return f"{plain_table(columns, rows)}\n{self.stop.value}"
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Incremental:
     """The method: at most ``outer`` linearisations with ``inner`` iterations each.
 
-    ``tolerance``: of the inner problem's relative residual. A step that does not lower the cost, or
-    leads where it is not finite, is halved up to ``halvings`` times. ``seconds``: of one call.
+    ``tolerance``: of the inner problem's relative residual; ``gradient_reduction``: of the cost's
+    gradient, where it ends. A step that does not lower the cost, or leads where it is not finite,
+    is halved up to ``halvings`` times.
     """
 
-    objective: FourDVar
     outer: int = 3
     inner: int = 50
     tolerance: float = 1e-6
     gradient_reduction: float = 1e-6
     halvings: int = 5
-    seconds: float | None = None
+
+    def restored(self, arrays: Mapping[str, Any], like: Control) -> IncrementalState:
+        return IncrementalState.from_arrays(arrays, like)
 
     def minimise(
         self,
+        objective: FourDVar,
         start: Control | IncrementalState,
         *,
+        seconds: float | None = None,
         on_state: Callable[[IncrementalState], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> IncrementalResult:
+        interrupted: Callable[[], bool] = lambda: False,
+        clock: Clock = time.monotonic,
+    ) -> Result:
         """Minimise from a control vector, or go on from a state.
 
-        ``on_state`` sees the state after every evaluation, inner iteration and step.
+        ``seconds``: of this call; what would, by the longest iteration so far, end later is not
+        begun. ``on_state`` sees the state after every evaluation, inner iteration and step.
+        ``interrupted``: whether this rank is asked to stop; all stop after the iteration.
         """
         state = start if isinstance(start, IncrementalState) else IncrementalState(start)
-        begun, krylov, stop = clock(), state.krylov, None
+        begun, earlier, longest = clock(), state.seconds, 0.0
+        stop = self._met(state)
         while stop is None:
-            if state.krylov is None:
-                state, stop = self._linearised(state)
-            elif (inner := self._iterated(state, state.krylov)) is not None:
-                state = replace(state, krylov=inner)
-            else:
-                state, stop = self._stepped(state, state.krylov)
-            krylov = state.krylov or krylov
+            before = clock()
+            state, stop = self._next(objective, state, lambda: earlier + clock() - begun)
+            now = clock()
+            state = replace(state, seconds=earlier + now - begun)
+            longest = max(longest, now - before)
+            overdue = seconds is not None and now - begun + longest > seconds
+            late = objective.space.sum(np.array(float(overdue or interrupted())))
+            stop = stop or self._met(state) or (Stop.WALL_CLOCK if late > 0 else None)
             if on_state is not None:
                 on_state(state)
-            if stop is None and self._overdue(clock() - begun):
-                stop = Stop.WALL_CLOCK
-        return IncrementalResult(state, krylov, stop)
+        return Result(state, stop)
 
-    def _linearised(self, state: IncrementalState) -> tuple[IncrementalState, Stop | None]:
+    def _met(self, state: IncrementalState) -> Stop | None:
+        """Why to stop at a linearisation that has just been made, if so."""
+        if state.krylov is None or state.krylov.iterations:
+            return None
+        first, last = state.loops[0].gradient_norm, state.loops[-1].gradient_norm
+        reduced = len(state.loops) > 1 and last <= self.gradient_reduction * first
+        if last == 0.0 or reduced:
+            return Stop.GRADIENT
+        return Stop.ITERATIONS if len(state.loops) > self.outer else None
+
+    def _next(
+        self, objective: FourDVar, state: IncrementalState, elapsed: Clock
+    ) -> tuple[IncrementalState, Stop | None]:
+        if state.krylov is None:
+            return self._linearised(objective, state, elapsed)
+        longer = self._iterated(objective, state, state.krylov)
+        if longer is None:
+            return self._stepped(objective, state, state.krylov)
+        start = state.reached
+        record = Record(
+            len(state.history),
+            state.evaluations + 1,
+            float(start.value - longer.decrease),
+            float(longer.residual * longer.norm),
+            0.0,
+            elapsed(),
+            dict.fromkeys(start.parts, math.nan),
+            start.outer,
+            longer.iterations,
+        )
+        state = replace(state, krylov=longer, earlier=None, evaluations=record.evaluations)
+        return replace(state, history=(*state.history, record)), None
+
+    def _linearised(
+        self, objective: FourDVar, state: IncrementalState, elapsed: Clock
+    ) -> tuple[IncrementalState, Stop | None]:
         """Cost and gradient at the control: the right-hand side of the next inner problem."""
-        space, evaluation = self.objective.space, self.objective(state.control)
+        space, evaluation = objective.space, objective(state.control)
+        state = replace(state, evaluations=state.evaluations + 1)
         shares = [float(share) for share in evaluation.shares.values()]
         norm2 = space.shares([evaluation.gradient], [evaluation.gradient])[0, 0]
         *parts, norm2 = space.sum(np.array([*shares, norm2])).tolist()
         if not (math.isfinite(sum(parts)) and math.isfinite(norm2)):
             return state, Stop.NON_FINITE
-        named = dict(zip(evaluation.shares, parts, strict=True))
-        loops = (*state.loops, OuterLoop(sum(parts), named, math.sqrt(norm2)))
-        first, last = loops[0].gradient_norm, loops[-1].gradient_norm
-        if last == 0.0 or (len(loops) > 1 and last <= self.gradient_reduction * first):
-            return replace(state, loops=loops), Stop.GRADIENT
-        if len(loops) > self.outer:
-            return replace(state, loops=loops), Stop.ITERATIONS
+        record = Record(
+            len(state.history),
+            state.evaluations,
+            sum(parts),
+            math.sqrt(norm2),
+            state.step,
+            elapsed(),
+            dict(zip(evaluation.shares, parts, strict=True)),
+            len(state.loops),
+            0,
+        )
         right = combination([-1.0], [evaluation.gradient])
-        krylov = Krylov.of(right, math.sqrt(norm2))
-        return IncrementalState(state.control, loops, krylov), None
+        krylov = Krylov.of(right, record.gradient_norm)
+        return replace(state, history=(*state.history, record), krylov=krylov), None
 
-    def _iterated(self, state: IncrementalState, krylov: Krylov) -> Krylov | None:
+    def _iterated(
+        self, objective: FourDVar, state: IncrementalState, krylov: Krylov
+    ) -> Krylov | None:
         """One inner iteration more; ``None`` where the inner problem is solved."""
-        hessian = GaussNewton(self.objective, state.control)
+        hessian = GaussNewton(objective, state.control)
         limit = min(self.inner, krylov.iterations + 1)
         longer, _ = lanczos(
-            hessian, krylov, self.objective.space, iterations=limit, tolerance=self.tolerance
+            hessian, krylov, objective.space, iterations=limit, tolerance=self.tolerance
         )
         return longer if longer.iterations > krylov.iterations else None
 
     def _stepped(
-        self, state: IncrementalState, krylov: Krylov
+        self, objective: FourDVar, state: IncrementalState, krylov: Krylov
     ) -> tuple[IncrementalState, Stop | None]:
         """Along the inner solution: the first of 1, 1/2, 1/4, ... that does not raise the cost."""
         if krylov.iterations == 0:
             return state, Stop.NON_FINITE
-        *before, loop = state.loops
-        loop = replace(loop, inner_iterations=krylov.iterations, residual=krylov.residual)
-        increment = krylov.solution()
+        increment, evaluations = krylov.solution(), state.evaluations
         for i in range(self.halvings + 1):
             control = axpy(0.5**i, increment, state.control)
-            shares = self.objective.shares(control).values()
-            new = float(self.objective.space.sum(np.sum([float(share) for share in shares])))
-            if math.isfinite(new) and new <= loop.value:
-                return IncrementalState(control, (*before, replace(loop, step=0.5**i))), None
-        return IncrementalState(state.control, (*before, loop)), Stop.LINE_SEARCH
-
-    def _overdue(self, seconds: float) -> bool:
-        """Whether any rank is out of time."""
-        if self.seconds is None:
-            return False
-        return float(self.objective.space.sum(np.array(float(seconds > self.seconds)))) > 0
-
-
-def _numbers(loop: OuterLoop) -> list[Any]:
-    return [loop.value, loop.gradient_norm, loop.inner_iterations, loop.residual, loop.step]
+            shares = objective.shares(control).values()
+            new = float(objective.space.sum(np.sum([float(share) for share in shares])))
+            evaluations += 1
+            if math.isfinite(new) and new <= state.reached.value:
+                return (
+                    replace(
+                        state,
+                        control=control,
+                        krylov=None,
+                        earlier=krylov,
+                        step=0.5**i,
+                        evaluations=evaluations,
+                    ),
+                    None,
+                )
+        return replace(state, evaluations=evaluations), Stop.LINE_SEARCH
 
 
 @eqx.filter_jit

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dassim.assimilation.lbfgs import State
+from dassim.assimilation.minimise import Minimiser, Progress
 from dassim.io.durable import plain_errors, write_text
 from dassim.parallel import AbstractCommunicator
 from dassim.parallel.agreement import RankError, on_root
@@ -31,15 +31,15 @@ class Checkpoints:
     store: Store
     comm: AbstractCommunicator
 
-    def save(self, state: State) -> None:
+    def save(self, state: Progress) -> None:
         name = f"{PREFIX}{state.evaluations:06d}"
         self.store.write(name, state.to_arrays())
         self.comm.barrier()
         for old in self._names() - {name}:
             self.store.remove(old)
 
-    def newest(self, like: Any) -> State | None:
-        """``like``: a control vector of this rank."""
+    def newest(self, minimiser: Minimiser, like: Any) -> Progress | None:
+        """The newest state of ``minimiser``; ``like``: a control vector of this rank."""
         each = self.comm.allgather(self._names())
         common = set.intersection(*each)
         if not common:
@@ -48,7 +48,7 @@ class Checkpoints:
             return None
         state, problem = None, None
         try:
-            state = State.from_arrays(self.store.read(max(common)), like)
+            state = minimiser.restored(self.store.read(max(common)), like)
         except (KeyError, ValueError) as error:
             problem = str(error)
         problems = [text for text in self.comm.allgather(problem) if text]

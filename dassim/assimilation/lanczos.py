@@ -161,6 +161,33 @@ def ritz_pairs(krylov: Krylov, *, tolerance: float = 1e-2) -> RitzPairs:
     )
 
 
+def inverse_bound(krylov: Krylov) -> list[tuple[float, Any]]:
+    """Pairs ``(weight, vector)`` with ``A^-1 <= I - sum weight vector vector^T``, where no
+    eigenvalue of ``A`` is below 1: as many as iterations, after any number of them.
+
+    In the Lanczos vectors ``Q``, the next one ``q`` and all others ``A`` is ``[T, b e q^T;
+    q b e^T, C]`` with ``e`` the last unit vector. ``A >= 1`` asks of the rest, by the Schur
+    complement, ``C >= 1 + c q q^T`` with ``c = b^2 e^T (T - 1)^-1 e``. So ``A >= M = [T, b e;
+    b e^T, 1 + c]`` on the span of ``Q`` and ``q``, and 1 elsewhere. ``M`` is the matrix of the
+    Gauss-Radau rule with the node 1: Golub and Meurant (2010), "Matrices, moments and quadrature",
+    chapter 6.
+    """
+    k = krylov.iterations
+    matrix = np.eye(len(krylov.basis))
+    matrix[:k, :k] = krylov.tridiagonal
+    if len(krylov.basis) > k > 0:
+        values, vectors = np.linalg.eigh(krylov.tridiagonal)
+        above = np.maximum(values - 1.0, 1e-12 * values[-1])
+        matrix[k, k - 1] = matrix[k - 1, k] = krylov.beside[-1]
+        matrix[k, k] += np.sum((krylov.beside[-1] * vectors[-1]) ** 2 / above)
+    values, vectors = np.linalg.eigh(matrix)
+    chosen = np.argsort(-values)[:k]
+    return [
+        (float(1.0 - 1.0 / values[i]), combination(vectors[:, i].tolist(), krylov.basis))
+        for i in chosen
+    ]
+
+
 def _extended(
     operator: Callable[[Any], Any], krylov: Krylov, space: AbstractSpace
 ) -> Krylov | None:

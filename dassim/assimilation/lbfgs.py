@@ -90,6 +90,15 @@ class State:
     def iterations(self) -> int:
         return max(0, len(self.history) - 1)
 
+    @property
+    def reached(self) -> Record:
+        """The line of :attr:`point`; after the first evaluation."""
+        return self.history[-1]
+
+    @property
+    def spectrum(self) -> None:
+        """The method knows no eigenvalues of the Hessian."""
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """This rank's part as named arrays, for :meth:`from_arrays`."""
         arrays = named_leaves(self.point, "point")

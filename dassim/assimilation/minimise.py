@@ -1,14 +1,54 @@
-"""Run a minimiser on an objective until a criterion is met."""
+"""Run a minimiser on an objective until a criterion is met.
+
+A minimiser is known by :class:`Minimiser`, and what it keeps between two evaluations by
+:class:`Progress`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
+import numpy as np
+
+from dassim.assimilation.lanczos import Krylov
 from dassim.assimilation.lbfgs import LBFGS, Evaluation, State, Stop
 from dassim.assimilation.records import Record, table
+
+
+class Progress(Protocol):
+    """The state of a minimiser between two evaluations."""
+
+    @property
+    def point(self) -> Any:
+        """The best control so far."""
+
+    @property
+    def history(self) -> tuple[Record, ...]:
+        """The lines of the table."""
+        ...
+
+    @property
+    def reached(self) -> Record:
+        """The line of :attr:`point`."""
+        ...
+
+    @property
+    def iterations(self) -> int: ...
+
+    @property
+    def evaluations(self) -> int: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def spectrum(self) -> Krylov | None:
+        """What is known of the eigenvalues of the cost's Hessian."""
+
+    def to_arrays(self) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +88,7 @@ class Criteria:
 class Result:
     """Where a minimisation ended, and why. ``state`` goes on if ``stop.resumable``."""
 
-    state: State
+    state: Any
     stop: Stop
 
     @property
@@ -61,6 +101,57 @@ class Result:
 
     def __str__(self) -> str:
         return f"{table(self.state.history)}\n{self.stop.value}"
+
+
+class Minimiser(Protocol):
+    """A method with the criteria by which it ends."""
+
+    def minimise(
+        self,
+        objective: Any,
+        start: Any,
+        *,
+        seconds: float | None = None,
+        on_state: Callable[[Any], None] | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> Result:
+        """From a point, or on from a state; ``seconds`` of wall-clock time for this call.
+        ``on_state`` sees every state from which it can go on; ``interrupted``: whether this rank
+        is asked to stop."""
+        ...
+
+    def restored(self, arrays: Mapping[str, Any], like: Any) -> Progress:
+        """The state that its ``to_arrays`` wrote; ``like`` is a point."""
+        ...
+
+
+@dataclass(frozen=True)
+class QuasiNewton:
+    """:class:`LBFGS` with ``pairs`` remembered steps."""
+
+    criteria: Criteria = field(default_factory=Criteria)
+    pairs: int = 10
+
+    def minimise(
+        self,
+        objective: Any,
+        start: Any,
+        *,
+        seconds: float | None = None,
+        on_state: Callable[[State], None] | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> Result:
+        return minimise(
+            objective,
+            start,
+            LBFGS(objective.space, pairs=self.pairs),
+            replace(self.criteria, seconds=seconds),
+            on_evaluation=on_state,
+            interrupted=interrupted,
+        )
+
+    def restored(self, arrays: Mapping[str, Any], like: Any) -> State:
+        return State.from_arrays(arrays, like)
 
 
 def minimise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,18 @@ import numpy as np
 
 _NUMBERS = ("iteration", "evaluations", "value", "gradient_norm", "step", "seconds")
 
+INTEGERS = ("iteration", "outer", "inner", "evaluations")
+"""Columns of whole numbers."""
+
 
 @dataclass(frozen=True)
 class Record:
     """An iteration: the cost ``value`` and its ``parts`` at the point reached, ``gradient_norm``
-    there, the ``step`` that led there, and ``evaluations`` and ``seconds`` since the start."""
+    there, the ``step`` that led there, and ``evaluations`` and ``seconds`` since the start.
+
+    Of a method with loops: the ``outer`` loop, and the ``inner`` iteration in it, whose ``value``
+    and ``gradient_norm`` are those of the quadratic cost, without ``parts``; 0 is the cost itself.
+    """
 
     iteration: int
     evaluations: int
@@ -23,11 +31,19 @@ class Record:
     step: float
     seconds: float
     parts: Mapping[str, float] = field(default_factory=dict)
+    outer: int | None = None
+    inner: int | None = None
+
+    @property
+    def of_cost(self) -> bool:
+        """Whether this is the cost itself, not its quadratic approximation."""
+        return not self.inner
 
     def row(self) -> dict[str, float]:
         """Columns by name, in the table's order."""
         return {
             "iteration": self.iteration,
+            **self._loops,
             "J": self.value,
             **self.parts,
             "|g|": self.gradient_norm,
@@ -35,6 +51,11 @@ class Record:
             "evaluations": self.evaluations,
             "seconds": self.seconds,
         }
+
+    @property
+    def _loops(self) -> dict[str, int]:
+        loops = {"outer": self.outer, "inner": self.inner}
+        return {name: number for name, number in loops.items() if number is not None}
 
 
 def csv_header(record: Record) -> str:
@@ -62,8 +83,10 @@ def table_line(row: Mapping[str, float]) -> str:
 
 def table_cell(name: str, value: float) -> str:
     """A value of the column ``name`` as it is printed."""
-    if name in ("iteration", "evaluations"):
+    if name in INTEGERS:
         return f"{value:d}"
+    if math.isnan(value):
+        return "-"
     return f"{value:.1f}" if name in ("seconds", "memory (MB)") else f"{value:.4e}"
 
 
@@ -74,6 +97,9 @@ def records_to_arrays(records: Sequence[Record]) -> dict[str, np.ndarray]:
         f"history.{name}": np.array([getattr(r, name) for r in records], float) for name in _NUMBERS
     }
     parts = {f"history.parts.{name}": np.array([r.parts[name] for r in records]) for name in names}
+    if records and records[0].outer is not None:
+        loops = [(record.outer, record.inner) for record in records]
+        arrays["history.loops"] = np.array(loops, int)
     return arrays | parts
 
 
@@ -83,16 +109,21 @@ def records_from_arrays(arrays: Mapping[str, Any]) -> tuple[Record, ...]:
     columns = [np.asarray(arrays[f"history.{name}"]).tolist() for name in _NUMBERS]
     parts = [np.asarray(arrays[name]).tolist() for name in names]
     keys = [name.removeprefix(prefix) for name in names]
+    none = [(None, None)] * len(columns[0])
+    loops = np.asarray(arrays["history.loops"]).tolist() if "history.loops" in arrays else none
     return tuple(
         Record(
             int(iteration),
             int(evaluations),
             *numbers,
             parts=dict(zip(keys, (part[i] for part in parts), strict=True)),
+            outer=loops[i][0],
+            inner=loops[i][1],
         )
         for i, (iteration, evaluations, *numbers) in enumerate(zip(*columns, strict=True))
     )
 
 
 def _width(name: str) -> int:
-    return {"iteration": 9, "evaluations": 11, "seconds": 9}.get(name, max(12, len(name)))
+    widths = {"iteration": 9, "outer": 5, "inner": 5, "evaluations": 11, "seconds": 9}
+    return widths.get(name, max(12, len(name)))

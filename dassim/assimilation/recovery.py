@@ -6,20 +6,21 @@ same numbers; ``iterations.csv`` and ``run.json`` in its folder tell how far it 
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from dassim.assimilation.cost import FourDVar, physical
 from dassim.assimilation.data import StateData
 from dassim.assimilation.journal import Checkpoints, IterationLog
-from dassim.assimilation.lbfgs import LBFGS, State, Stop
-from dassim.assimilation.minimise import Criteria, Result, minimise
+from dassim.assimilation.lbfgs import Stop
+from dassim.assimilation.minimise import Minimiser, Progress, QuasiNewton, Result
 from dassim.assimilation.points import PointData
-from dassim.assimilation.records import table_header, table_line
+from dassim.assimilation.records import INTEGERS, table_header, table_line
 from dassim.assimilation.scores import Truth
 from dassim.assimilation.window import Window
 from dassim.io.checkpoints import FolderStore
@@ -49,8 +50,7 @@ class Recovery:
     clock: Clock
     sources: tuple[StateData, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    criteria: Criteria = field(default_factory=Criteria)
-    pairs: int = 10
+    minimiser: Minimiser = field(default_factory=QuasiNewton)
     truth: Truth | None = None
     points: PointData | None = None
 
@@ -78,8 +78,8 @@ class Recovered:
     @property
     def fit(self) -> float | None:
         """``2 J``; about the number of data where all errors are what they are said to be."""
-        history = self.result.state.history
-        return 2.0 * history[-1].value if history else None
+        state = self.result.state
+        return 2.0 * state.reached.value if state.history else None
 
 
 class Reporter(Protocol):
@@ -161,12 +161,11 @@ class _Session:
         if recovery.points is not None and recovery.points.parts:
             self._say(str(recovery.points.rejections))
         start = self._start(resume)
-        result = minimise(
+        result = recovery.minimiser.minimise(
             objective,
             start,
-            LBFGS(objective.space, pairs=recovery.pairs),
-            replace(recovery.criteria, seconds=seconds),
-            on_evaluation=self._evaluated,
+            seconds=seconds,
+            on_state=self._evaluated,
             interrupted=lambda: self.request.reason is not None,
         )
         self._record(result.state, result.stop.name.lower(), result.stop.value)
@@ -174,7 +173,7 @@ class _Session:
 
     def _start(self, resume: bool) -> Any:
         zero = self.recovery.objective.transform.zero()
-        state = self.checkpoints.newest(zero) if resume else None
+        state = self.checkpoints.newest(self.recovery.minimiser, zero) if resume else None
         self.log.keep(None if state is None or not state.history else state.iterations)
         if state is None:
             self.checkpoints.clear()
@@ -187,7 +186,7 @@ class _Session:
             self.reporter.iteration({name: _number(name, text) for name, text in row.items()})
         return state
 
-    def _evaluated(self, state: State) -> None:
+    def _evaluated(self, state: Progress) -> None:
         """The line of a new iteration is on disk before the state that follows it."""
         if len(state.history) > self.lines:
             self.lines = len(state.history)
@@ -198,17 +197,20 @@ class _Session:
         self.checkpoints.save(state)
         self._record(state, "running")
 
-    def _row(self, state: State) -> dict[str, Any]:
-        row: dict[str, Any] = dict(state.history[-1].row())
+    def _row(self, state: Progress) -> dict[str, Any]:
+        record = state.history[-1]
+        row: dict[str, Any] = dict(record.row())
         truth, memory = self.recovery.truth, max(self.comm.allgather(peak_memory()))
         if truth is not None:
-            found = physical(self.recovery.objective.transform, state.point)
-            errors = truth.errors(found.state, self.recovery.window.first)
+            errors = dict.fromkeys(sorted(truth.weights), math.nan)
+            if record.of_cost:
+                found = physical(self.recovery.objective.transform, state.point)
+                errors = truth.errors(found.state, self.recovery.window.first)
             row |= {f"rmse {name}": error for name, error in errors.items()}
         return row | {"memory (MB)": memory / 1e6}
 
-    def _record(self, state: State, status: str, reason: str | None = None) -> None:
-        last = state.history[-1].row() if state.history else {}
+    def _record(self, state: Progress, status: str, reason: str | None = None) -> None:
+        last = state.reached.row() if state.history else {}
         record = {
             "status": status,
             **({"reason": reason} if reason else {}),
@@ -265,4 +267,4 @@ def outcome(stop: Stop) -> str:
 
 
 def _number(name: str, text: str) -> Any:
-    return int(text) if name in ("iteration", "evaluations") else float(text)
+    return int(text) if name in INTEGERS else float(text)

@@ -34,6 +34,11 @@ class AbstractRoot(eqx.Module):
         """The control vector of no increment, where increments look like ``increment``."""
         return jax.tree.map(jnp.zeros_like, increment)
 
+    def spread(self, increment: Control) -> Control:
+        """Standard deviations of increments, the root of the diagonal of ``B``, shaped like
+        ``increment``; of those unknowns only for which it is known without computing ``B``."""
+        return Control()
+
 
 class Identity(AbstractRoot):
     """Increments themselves are the control; for pure misfit, without a background term."""
@@ -60,6 +65,11 @@ class Diagonal(AbstractRoot):
             return jnp.where(known, 0.0, x / jnp.where(known, 1.0, deviation))
 
         return jax.tree.map(divided, self.deviations, increment)
+
+    def spread(self, increment: Control) -> Control:
+        return jax.tree.map(
+            lambda size, x: jnp.broadcast_to(size, jnp.shape(x)), self.deviations, increment
+        )
 
 
 class ControlTransform(eqx.Module):

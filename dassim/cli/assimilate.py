@@ -113,7 +113,7 @@ def recover_and_write(
     """The exit code, with the analysis and fields in ``folder`` where there is one."""
     from dassim.assimilation.recovery import ANALYSIS, recover, write_analysis
     from dassim.cli.iterations import LiveReporter, reporter
-    from dassim.config.results import Results, write_results
+    from dassim.config.results import Results, write_posterior, write_results
     from dassim.config.simulation import notes
     from dassim.config.text import as_yaml
     from dassim.parallel.agreement import on_root
@@ -146,8 +146,11 @@ def recover_and_write(
     analysis = RunFolder(folder.path / ANALYSIS)
     written = write_analysis(recovery, recovered, analysis, told)
     on_root(comm, lambda: analysis.namelist.write_text(f"{as_yaml(namelist)}\n", encoding="utf-8"))
-    write_results(Results(folder.path, namelist, experiment), recovery, recovered)
+    results = Results(folder.path, namelist, experiment)
+    write_results(results, recovery, recovered)
     _say(comm, summary(recovery, recovered))
+    if (errors := write_posterior(results, recovery, recovered)) is not None:
+        _say(comm, str(errors))
     _say(comm, f"the analysis is {written}; dassim run goes on from it with --folder and --resume")
     return (0 if stop.name != "NON_FINITE" else UNSTABLE), recovered
 
@@ -156,8 +159,8 @@ def summary(recovery: Recovery, recovered: Recovered) -> str:
     """How the minimisation ended, and how well the data are fitted."""
     from dassim.assimilation.recovery import outcome
 
-    history = recovered.result.state.history
-    first, last, count = history[0], history[-1], sum(recovery.counts.values())
+    state = recovered.result.state
+    first, last, count = state.history[0], state.reached, sum(recovery.counts.values())
     return (
         f"{outcome(recovered.result.stop)}; J / J0 = {last.value / first.value:.3e}, "
         f"|g| / |g0| = {last.gradient_norm / first.gradient_norm:.3e}, "

@@ -12,9 +12,11 @@ from dassim.assimilation.corrections import Corrections
 from dassim.assimilation.cost import BackgroundTerm, FourDVar, ObservationCost
 from dassim.assimilation.data import StateData, at_ends
 from dassim.assimilation.departures import departures
-from dassim.assimilation.minimise import Criteria
+from dassim.assimilation.incremental import Incremental
+from dassim.assimilation.minimise import Criteria, Minimiser, QuasiNewton
 from dassim.assimilation.points import PointData
 from dassim.assimilation.recovery import SWEEP, Recovery
+from dassim.assimilation.tangent import Tangent, TangentModel
 from dassim.assimilation.transform import ControlTransform, Diagonal
 from dassim.assimilation.window import Window
 from dassim.config.background import build_background
@@ -34,11 +36,15 @@ from dassim.simulation.checkpoints import IN_MEMORY, Schedule, states_within
 from dassim.simulation.clock import Clock
 from dassim.simulation.model import Model
 from dassim.simulation.segments import Rematerialisation, Segment, interior_of_a_step
+from dassim.simulation.trees import differentiable
 
 SECTION = ("assimilation",)
 
 WITHOUT_EFFECT = ("output", "restarts", "snapshots", "run", "sensitivity")
 """Sections that may change between two sessions of one recovery."""
+
+ENDS = ("iterations", "evaluations", "outer", "gradient_reduction", "relative_decrease")
+"""Keys of a minimiser that say when it ends, not how it goes."""
 
 
 def recovery_identity(namelist: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,8 +52,9 @@ def recovery_identity(namelist: Mapping[str, Any]) -> dict[str, Any]:
     and how the gradient is computed."""
     kept = {key: value for key, value in namelist.items() if key not in WITHOUT_EFFECT}
     section = {k: v for k, v in kept.get("assimilation", {}).items() if k != "adjoint"}
-    pairs = section.get("minimiser", {}).get("pairs")
-    return {**kept, "assimilation": {**section, "minimiser": {"pairs": pairs}}}
+    minimiser = {"type": "lbfgs", **section.get("minimiser", {})}
+    steps = {k: v for k, v in minimiser.items() if k not in ENDS}
+    return {**kept, "assimilation": {**section, "minimiser": steps}}
 
 
 # -- time -----------------------------------------------------------------------------------------
@@ -86,6 +93,36 @@ def _(section: schema.UncorrelatedBackground, unknowns: Unknowns, model: Any):
 def _(section: CorrelatedBackground, unknowns: Unknowns, model: Any):
     root = build_background(section, model, unknowns.inputs, unknowns.deviations)
     return root, (BackgroundTerm(),)
+
+
+@singledispatch
+def build_minimiser(section: Any) -> Minimiser:
+    raise TypeError(f"found {type(section)}; expected a minimiser that is registered")
+
+
+@build_minimiser.register
+def _(section: schema.LBFGS) -> Minimiser:
+    criteria = Criteria(
+        section.gradient_reduction,
+        section.relative_decrease,
+        section.iterations,
+        section.evaluations,
+    )
+    return QuasiNewton(criteria, section.pairs)
+
+
+@build_minimiser.register
+def _(section: schema.Incremental) -> Minimiser:
+    return Incremental(section.outer, section.inner, section.tolerance, section.gradient_reduction)
+
+
+def swept(section: Any, model: Model, parameters: Any, state: Any) -> tuple[Model, Any, Any]:
+    """Model, parameters and state of the largest run that is swept back: of an incremental method
+    the tangent-linear one."""
+    if not isinstance(section, schema.Incremental):
+        return model, parameters, state
+    with_increments = Tangent(parameters, differentiable(parameters))
+    return TangentModel(model), with_increments, Tangent(state, differentiable(state))
 
 
 def build_sweep(
@@ -143,7 +180,9 @@ def build_recovery(
     )
     root, control_terms = background(section.background, unknowns, model)
     schedule, rematerialisation = build_sweep(
-        section.adjoint, window, model, experiment.parameters, first_guess
+        section.adjoint,
+        window,
+        *swept(section.minimiser, model, experiment.parameters, first_guess),
     )
     corrected = Corrections() if unknowns.inputs.segments else None
     segment = Segment(model, ObservationCost(terms), corrected, rematerialisation)
@@ -159,20 +198,13 @@ def build_recovery(
         schedule,
         FolderStore(folder / SWEEP, model.domain.comm.rank) if schedule.uses_disk else None,
     )
-    minimiser = section.minimiser
     return Recovery(
         objective,
         window,
         clock,
         sources,
         _counted((*sources, points), model.domain),
-        Criteria(
-            minimiser.gradient_reduction,
-            minimiser.relative_decrease,
-            minimiser.iterations,
-            minimiser.evaluations,
-        ),
-        minimiser.pairs,
+        build_minimiser(section.minimiser),
         points=points,
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from dassim.assimilation.data import StateData
 from dassim.assimilation.departures import departures
 from dassim.assimilation.points import PointData
+from dassim.assimilation.posterior import Posterior, posterior
 from dassim.assimilation.recovery import Recovered, Recovery
 from dassim.assimilation.scores import trajectory
 from dassim.config.experiment import Experiment
@@ -44,8 +45,15 @@ class Results:
     namelist: AbstractNamelist
     experiment: Experiment
 
-    def write(self, stream: str, variables: Iterable[Variable], records: Iterable[Record]) -> None:
-        """Replace the ``stream`` by these records, in double precision."""
+    def write(
+        self,
+        stream: str,
+        variables: Iterable[Variable],
+        records: Iterable[Record],
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Replace the ``stream`` by these records, in double precision; ``notes`` are attributes
+        of its files."""
         model, time = self.experiment.model, self.experiment.time
         known = {variable.name: variable for variable in variables}
         geometry = Geometry.of(model)
@@ -56,7 +64,7 @@ class Results:
             Stream(stream, tuple(known), "snapshot", None, "float64", None, "run"),
             geometry,
             model.domain,
-            attributes,
+            {**attributes, **(notes or {})},
             variables=known,
             clock=Clock(time.start, time.calendar),
         )
@@ -103,6 +111,35 @@ def write_results(results: Results, recovery: Recovery, recovered: Recovered) ->
         results.write(stream, variables, _departures(results, recovery, recovered, source))
     if recovery.points is not None and recovery.points.parts:
         write_misfits(results, recovery.points, recovery, recovered)
+
+
+def write_posterior(results: Results, recovery: Recovery, recovered: Recovered) -> Posterior | None:
+    """Stream ``analysis_errors``: standard deviations of the errors of background and analysis of
+    what was sought of the state, where the minimiser tells them."""
+    found = posterior(recovery.objective, recovered.result.state.spectrum)
+    if found is None:
+        return None
+    start = recovery.clock.seconds(recovery.window.first)
+    variables, arrays = [], {}
+    for name, size in found.analysis.items():
+        if not name.startswith("state."):
+            continue
+        variable = results.variable(name.removeprefix("state."), size)
+        for kind, values in (("background", found.background[name]), ("analysis", size)):
+            words = f"standard deviation of the {kind} error of"
+            variables.append(_derived(variable, f"{kind}_deviation", words))
+            if variable.standard_name:
+                modified = f"{variable.standard_name} standard_error"
+                variables[-1] = replace(variables[-1], standard_name=modified)
+            arrays[variables[-1].name] = values
+    if variables:
+        comment = (
+            "deviations of the analysis are an upper bound: those of the background less what the "
+            "Lanczos pairs explain"
+        )
+        notes = {"lanczos_pairs": found.pairs, "comment": comment}
+        results.write("analysis_errors", variables, [(start, arrays)], notes)
+    return found
 
 
 def write_misfits(

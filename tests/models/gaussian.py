@@ -29,6 +29,10 @@ class DenseRoot(AbstractRoot):
         inverse = jnp.linalg.inv(self.matrix)
         return Control({name: x @ inverse.T for name, x in increment.distributed.items()})
 
+    def spread(self, increment: Control) -> Control:
+        sizes = jnp.sqrt(jnp.sum(self.matrix**2, axis=1))
+        return Control(dict.fromkeys(increment.distributed, sizes[None]))
+
 
 def observed(state, where):
     """``H x``."""

@@ -13,6 +13,7 @@ from dassim.assimilation.control import Control, ControlSpace, sum_over_ranks
 from dassim.assimilation.incremental import Incremental
 from dassim.assimilation.lbfgs import LBFGS, Evaluation, State, Stop
 from dassim.assimilation.minimise import Criteria, minimise
+from dassim.assimilation.posterior import posterior
 from dassim.parallel import Domain, SerialCommunicator, world
 from tests.models.objectives import PAIRS, rosenbrock, rosenbrock_start
 from tests.models.twin import LorenzTwin
@@ -149,10 +150,24 @@ def test_lorenz_96_is_recovered_from_perfect_observations(comm):
 def test_incremental_4d_var_recovers_lorenz_96(comm):
     twin = LorenzTwin(comm)
     objective = twin.objective()
-    method = Incremental(objective, outer=8, tolerance=1e-10, gradient_reduction=1e-10)
-    result = method.minimise(objective.transform.zero())
+    method = Incremental(outer=8, tolerance=1e-10, gradient_reduction=1e-10)
+    result = method.minimise(objective, objective.transform.zero())
     assert result.stop.converged
-    assert error(twin, objective, result.control) < 1e-12
+    assert error(twin, objective, result.point) < 1e-12
+
+
+def test_errors_of_the_analysis_do_not_depend_on_the_number_of_ranks(comm):
+    def found(comm):
+        objective = LorenzTwin(comm, deviation=0.5).objective()
+        state = Incremental(outer=1, inner=10).minimise(objective, objective.transform.zero()).state
+        return posterior(objective, state.spectrum)
+
+    here, alone = found(comm), found(SerialCommunicator())
+    domain = LorenzTwin(comm).model.domain
+    assert here.pairs == alone.pairs > 0
+    whole = domain.gather(here.analysis["state.x"])
+    np.testing.assert_allclose(whole, alone.analysis["state.x"], rtol=1e-8)
+    assert (whole < 1.0).all()
 
 
 def test_with_noise_twice_the_least_cost_is_the_number_of_observations(comm):

@@ -30,7 +30,6 @@ assimilation:
     - {{every: 10 min, errors: {{T: 0.2 K}}, levels: [1], stride: 2}}
   control: {{state: {{T: 1 K}}, parameters: {{growth: 1e-3}}, model_error: {{T: 0.1 K}}}}
   background: {{type: uncorrelated}}
-  minimiser: {{iterations: 5}}
 twin:
   first_guess: {{type: waves, wavenumbers: 2, size: {{T: 1 K}}}}
   forecast: 10 min
@@ -60,24 +59,30 @@ def toy(monkeypatch):
     monkeypatch.setattr("dassim.cli.twin.conclude", lambda *_: None)
 
 
-def rows(folder, comm, *, resume=False, request=None):
+LBFGS = ("type=lbfgs", "iterations=5")
+INCREMENTAL = ("type=incremental", "outer=1", "inner=4")
+
+
+def rows(folder, comm, minimiser=LBFGS, *, resume=False, request=None):
     """The table of a twin in ``folder`` on the ranks of ``comm``, on each of them."""
     if comm.is_root:
         folder.mkdir(exist_ok=True)
         (folder.parent / "plate.yaml").write_text(NAMELIST)
     comm.barrier()
-    loaded = load(folder.parent / "plate.yaml", Namelist)
+    options = [f"assimilation.minimiser.{text}" for text in minimiser]
+    loaded = load(folder.parent / "plate.yaml", Namelist, overrides=options)
     request = request or StopRequest()
     code = twin.run(loaded, folder, comm, Stopwatch(), request, resume=resume)
     with (folder / "iterations.csv").open(newline="") as file:
         return code, list(csv.DictReader(file))
 
 
-def test_cost_gradient_and_iterations_are_those_of_one_rank(folder):
+@pytest.mark.parametrize("minimiser", [LBFGS, INCREMENTAL])
+def test_cost_gradient_and_iterations_are_those_of_one_rank(folder, minimiser):
     comm = world()
-    code, together = rows(folder / "together", comm)
+    code, together = rows(folder / "together", comm, minimiser)
     assert code == 0
-    alone = rows(folder / "alone", SerialCommunicator()) if comm.is_root else None
+    alone = rows(folder / "alone", SerialCommunicator(), minimiser) if comm.is_root else None
     code, expected = comm.bcast(alone)
     assert code == 0
     for name in ("Jb", "Jo.T", "Jo.T.2", "J", "|g|", "rmse T"):

@@ -22,7 +22,7 @@ def convergence(folder: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[Sho
     """The cost, its parts and its gradient over iterations, from the lines of the table."""
     if len(rows) < 2:
         return
-    iterations = [int(row["iteration"]) for row in rows]
+    iterations = np.array([int(row["iteration"]) for row in rows])
     parts = [name for name in rows[0] if name.startswith(("Jb", "Jo"))]
     costs = ["J", *parts] if len(parts) > 1 else ["J"]
     errors = [name for name in rows[0] if name.startswith("rmse ")]
@@ -34,9 +34,9 @@ def convergence(folder: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[Sho
         for axes, (title, names) in zip(grid[:, 0], panels, strict=True):
             axes.set_facecolor("white")
             for name, colour in zip(names, COLOURS * 3, strict=False):
-                values = [float(row[name]) for row in rows]
-                label = name.removeprefix("rmse ")
-                axes.semilogy(iterations, values, color=colour, label=label)
+                values = np.array([float(row[name]) for row in rows])
+                known, label = np.isfinite(values), name.removeprefix("rmse ")
+                axes.semilogy(iterations[known], values[known], color=colour, label=label)
             axes.set_title(title)
             axes.grid(color="#ddd", linewidth=0.5)
             axes.spines[["top", "right"]].set_visible(False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
-from pydantic import Field, Strict, model_validator
+from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from dassim.config.explain import refuse
 from dassim.config.paths import RunPath
@@ -141,9 +141,10 @@ Background = Annotated[
 ]
 
 
-class Minimiser(Section):
+class LBFGS(Section):
     """Limited-memory BFGS with a More-Thuente line search, and when it ends."""
 
+    type: Literal["lbfgs"] = "lbfgs"
     iterations: Count = 100
     """Iterations at most."""
     evaluations: Count | None = None
@@ -154,6 +155,31 @@ class Minimiser(Section):
     """Ends where the gradient is this part of what it was at first."""
     relative_decrease: Annotated[float, Field(ge=0)] = 0.0
     """Ends where an iteration lowers the cost by less than this part of it."""
+
+
+class Incremental(Section):
+    """Incremental 4D-Var: the model linearised about the best state so far (outer loops), each time
+    a quadratic cost minimised by conjugate gradients in the form of Lanczos (inner iterations).
+    Courtier et al. (1994), Q. J. R. Meteorol. Soc. 120. With a background, errors of the analysis
+    are estimated."""
+
+    type: Literal["incremental"]
+    outer: Count = 3
+    """Linearisations at most."""
+    inner: Count = 20
+    """Inner iterations of each at most."""
+    tolerance: Annotated[float, Gt(0)] = 1e-2
+    """An inner problem is solved where its gradient is this part of what it was at first."""
+    gradient_reduction: Annotated[float, Field(ge=0)] = 1e-6
+    """Ends where the gradient is this part of what it was at first."""
+
+
+def _usual(value: Any) -> Any:
+    """A minimiser without a type is L-BFGS."""
+    return {"type": "lbfgs", **value} if isinstance(value, dict) and "type" not in value else value
+
+
+Minimiser = Annotated[LBFGS | Incremental, Field(discriminator="type"), BeforeValidator(_usual)]
 
 
 class Adjoint(Section):
@@ -185,8 +211,8 @@ class Assimilation(Section):
     """What is sought."""
     background: Background = NoBackground(type="none")
     """How far from the first guess the result may be."""
-    minimiser: Minimiser = Minimiser()
-    """The search."""
+    minimiser: Minimiser = LBFGS()
+    """The search: lbfgs, or incremental."""
     adjoint: Adjoint = Adjoint()
     """The gradient."""
 

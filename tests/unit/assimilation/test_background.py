@@ -225,3 +225,19 @@ def test_the_whole_root_has_its_adjoint_and_its_inverse(basin):
     for name, values in wet.items():
         np.testing.assert_allclose(back.distributed[name], values, rtol=0, atol=1e-9)
     np.testing.assert_allclose(back.replicated["parameters.drag"], v.replicated["parameters.drag"])
+
+
+def test_the_spread_is_the_root_of_the_diagonal_and_leaves_out_what_is_balanced(basin):
+    covariance, like = whole_root(basin), whole_control(basin)
+    found = covariance.spread(like)
+    assert set(found.distributed) == set(like.distributed) - {"state.S", "state.u", "state.v"}
+    assert found.replicated.keys() == like.replicated.keys()
+    zero = jax.tree.map(jnp.zeros_like, like)
+    transposed = jax.jit(lambda x: jax.vjp(covariance.apply, zero)[1](x)[0])
+    for name, sizes in found.distributed.items():
+        assert sizes.shape == like.distributed[name].shape
+        for index in np.argwhere(basin.owned_mask("c", levels=sizes.ndim > 2))[::97]:
+            unit = zero.distributed[name].at[tuple(index)].set(1.0)
+            of_control = transposed(Control({**zero.distributed, name: unit}, zero.replicated))
+            variance = sum(float(jnp.sum(x**2)) for x in jax.tree.leaves(of_control))
+            assert float(sizes[tuple(index)]) == pytest.approx(np.sqrt(variance), rel=1e-9)

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import pytest
 
 from dassim.assimilation import recovery as module
+from dassim.assimilation.incremental import Incremental
 from dassim.assimilation.journal import Checkpoints, IterationLog
 from dassim.assimilation.lbfgs import Stop
-from dassim.assimilation.minimise import Criteria
+from dassim.assimilation.minimise import Criteria, QuasiNewton
 from dassim.assimilation.recovery import PlainReporter, Recovery, recover
 from dassim.assimilation.window import Window
 from dassim.parallel import SerialCommunicator
@@ -31,10 +32,16 @@ def objective():
     return LorenzTwin(SerialCommunicator(), n=8).objective()
 
 
-@pytest.fixture
-def recovery(objective):
-    criteria = Criteria(iterations=ITERATIONS)
-    return Recovery(objective, Window.of(0, 8, 4), Clock(time_step=0.05), criteria=criteria)
+MINIMISERS = {
+    "lbfgs": QuasiNewton(Criteria(iterations=ITERATIONS)),
+    "incremental": Incremental(outer=2, inner=3),
+}
+
+
+@pytest.fixture(params=MINIMISERS.values(), ids=MINIMISERS)
+def recovery(objective, request):
+    window, clock = Window.of(0, 8, 4), Clock(time_step=0.05)
+    return Recovery(objective, window, clock, minimiser=request.param)
 
 
 def table(folder):
@@ -95,7 +102,9 @@ def test_killed_anywhere_it_resumes_with_the_same_table(
 def test_more_iterations_go_on_from_the_last(recovery, whole, tmp_path):
     folder = RunFolder(tmp_path / "more")
     folder.path.mkdir()
-    fewer = replace(recovery, criteria=Criteria(iterations=2))
+    lbfgs = isinstance(recovery.minimiser, QuasiNewton)
+    less = QuasiNewton(Criteria(iterations=2)) if lbfgs else Incremental(outer=1, inner=3)
+    fewer = replace(recovery, minimiser=less)
     assert recover(fewer, folder, reporter=quiet()).result.stop is Stop.ITERATIONS
     recover(recovery, folder, resume=True, reporter=quiet())
     assert table(folder.path) == whole
@@ -107,7 +116,8 @@ def test_without_resume_it_begins_anew(recovery, whole, tmp_path):
     folder = RunFolder(tmp_path / "whole")
     recover(recovery, folder, reporter=PlainReporter(lines.append))
     assert table(folder.path) == whole
-    assert lines[0].split()[:3] == ["iteration", "J", "Jo"]
+    loops = [] if isinstance(recovery.minimiser, QuasiNewton) else ["outer", "inner"]
+    assert lines[0].split()[: 3 + len(loops)] == ["iteration", *loops, "J", "Jo"]
     assert len(lines) == 1 + len(whole)
 
 

@@ -111,6 +111,46 @@ def test_a_stopped_recovery_goes_on_with_the_same_numbers(dassim, namelist, tmp_
     assert without_clock(rows(folder)) == without_clock(rows(tmp_path / "whole"))
 
 
+INCREMENTAL = SECTIONS["assimilation"] | {
+    "minimiser": {"type": "incremental", "outer": 2, "inner": 4},
+    "background": {"type": "uncorrelated"},
+}
+
+
+def test_incremental_4d_var_recovers_the_state_and_tells_its_errors(dassim, namelist, tmp_path):
+    folder = tmp_path / "twin"
+    result = dassim("twin", namelist(assimilation=INCREMENTAL), "-o", folder)
+    assert (result.code, result.err) == (0, "")
+    assert "errors of the analysis: an upper bound from 4 Lanczos pairs\n" in result.out
+    table = rows(folder)
+    loops = [(int(row["outer"]), int(row["inner"])) for row in table]
+    assert loops[:6] == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
+    ends = [row for row in table if row["inner"] == "0"]
+    assert float(ends[-1]["J"]) < 0.1 * float(ends[0]["J"])
+    assert float(ends[-1]["rmse T"]) < 0.3 * float(ends[0]["rmse T"])
+    assert json.loads((folder / "run.json").read_text())["inner"] == 0
+    found = library.open(folder, "analysis_errors")
+    assert found.attrs["lanczos_pairs"] == 4
+    before, after = (found[f"T_{kind}_deviation"] for kind in ("background", "analysis"))
+    np.testing.assert_array_equal(before.values, 1.0)
+    assert (after.values <= 1.0).all() and after.values.mean() < 0.985
+    assert after.attrs["standard_name"].endswith(" standard_error")
+    assert (folder / "figures" / "convergence.png").exists()
+
+
+def test_a_stopped_incremental_recovery_goes_on_with_the_same_numbers(dassim, namelist, tmp_path):
+    path = namelist(assimilation=INCREMENTAL)
+    assert dassim("twin", path, "-o", tmp_path / "whole").code == 0
+    folder = tmp_path / "parts"
+    codes = [dassim("twin", path, "-o", folder, "--wall-clock", "1 ms").code]
+    while codes[-1] == 75 and len(codes) < 100:
+        codes.append(dassim("twin", path, "-o", folder, "--resume", "--wall-clock", "1 s").code)
+    assert codes[-1] == 0 and len(codes) > 3
+    assert without_clock(rows(folder)) == without_clock(rows(tmp_path / "whole"))
+    one, other = (library.open(f, "analysis_errors") for f in (folder, tmp_path / "whole"))
+    np.testing.assert_array_equal(one["T_analysis_deviation"], other["T_analysis_deviation"])
+
+
 def test_data_of_another_run_are_assimilated(dassim, namelist, tmp_path):
     nature = namelist("nature.yaml", assimilation=None, twin=None, snapshots={"every": "5 min"})
     assert dassim("run", nature, "-o", tmp_path / "nature").code == 0

@@ -7,14 +7,18 @@ import yaml
 
 from dassim.assimilation.corrections import Corrections
 from dassim.assimilation.data import at_ends
+from dassim.assimilation.incremental import Incremental
+from dassim.assimilation.minimise import Criteria, QuasiNewton
 from dassim.assimilation.window import Window
 from dassim.config import Namelist, NamelistError, load
-from dassim.config.assimilation import build_sweep, recovery_identity
+from dassim.config.assimilation import build_minimiser, build_sweep, recovery_identity, swept
 from dassim.config.data import at_time, sampling
+from dassim.config.schema import assimilation as schema
 from dassim.config.schema.assimilation import Adjoint, Sought, StatesAsData, Waves, segment_length
 from dassim.config.twin import error, nature_namelist
 from dassim.config.unknowns import build_unknowns
 from dassim.parallel import SerialCommunicator
+from dassim.simulation.checkpoints import states_within
 from dassim.simulation.segments import Rematerialisation, interior_of_a_step
 from dassim.simulation.trees import named_leaves
 from tests.models.namelists import PROJECT
@@ -75,6 +79,35 @@ def test_a_control_of_nothing_is_refused(tmp_path):
     assert "nothing that is sought; expected variables of the state, or parameters" in found[0]
 
 
+def test_the_minimiser_is_lbfgs_unless_its_type_says_otherwise(tmp_path):
+    def built(**section):
+        return build_minimiser(namelist(tmp_path, SECTION | section).assimilation.minimiser)
+
+    assert built() == QuasiNewton(Criteria(iterations=100), pairs=10)
+    assert built(minimiser={"iterations": 7, "pairs": 3}) == QuasiNewton(Criteria(iterations=7), 3)
+    section = {"type": "incremental", "outer": 2, "inner": 9, "tolerance": 0.1}
+    assert built(minimiser=section) == Incremental(2, 9, 0.1, 1e-6)
+
+
+def test_a_key_of_the_other_minimiser_is_refused(tmp_path):
+    found = refusals(tmp_path, minimiser={"type": "incremental", "pairs": 3})
+    assert "assimilation.minimiser.pairs: found an unknown key; expected" in found[0]
+    assert "outer" in found[0]
+    found = refusals(tmp_path, minimiser={"outer": 3})
+    assert "assimilation.minimiser.outer: found an unknown key; expected" in found[0]
+    found = refusals(tmp_path, minimiser={"type": "newton"})
+    assert "assimilation.minimiser.type: found 'newton'; expected incremental or lbfgs" in found[0]
+
+
+def test_the_tangent_linear_run_takes_twice_the_memory(plate):
+    section = schema.Incremental(type="incremental")
+    found = swept(section, plate, plate.parameters(), plate.state())
+    model, parameters, state = found
+    domain, size = plate.domain, 1e6
+    assert 2 * states_within(domain, size, state) == states_within(domain, size, plate.state())
+    assert interior_of_a_step(model, parameters, state) >= 1
+
+
 def test_a_recovery_goes_on_with_more_iterations_but_not_with_other_data(tmp_path):
     def identity(**changes):
         section = yaml.safe_load(yaml.safe_dump(SECTION | changes))
@@ -82,6 +115,11 @@ def test_a_recovery_goes_on_with_more_iterations_but_not_with_other_data(tmp_pat
 
     assert identity(minimiser={"iterations": 3}) == identity(adjoint={"memory": 2.0})
     assert identity(minimiser={"pairs": 3}) != identity()
+    assert identity(minimiser={"type": "lbfgs"}) == identity()
+    incremental = {"type": "incremental", "inner": 5}
+    assert identity(minimiser=incremental) != identity()
+    assert identity(minimiser=incremental) == identity(minimiser=incremental | {"outer": 7})
+    assert identity(minimiser=incremental) != identity(minimiser=incremental | {"inner": 7})
     assert identity(data=[]) != identity()
 
 
