@@ -19,7 +19,7 @@ from dassim.grid.variables import Variable
 from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
 from dassim.simulation.model import Model
-from dassim.simulation.segments import Parts, RunInputs, Segment
+from dassim.simulation.segments import Parts, PathTerm, RunInputs, Segment
 
 
 class Tangent(NamedTuple):
@@ -76,6 +76,21 @@ class TangentApply(eqx.Module):
         return Tangent(base[0], increment[0]), Tangent(base[1], increment[1])
 
 
+class TangentPath(eqx.Module):
+    """The same term of the increments of a tangent-linear run: it is quadratic in a linear sum."""
+
+    path: PathTerm
+
+    def weights(self, steps: int) -> Any:
+        return self.path.weights(steps)
+
+    def sample(self, state: Tangent) -> Any:
+        return self.path.sample(state.increment)
+
+    def parts(self, total: Any) -> Parts:
+        return self.path.parts(total)
+
+
 def tangent_run(run: Run) -> Run:
     """The tangent-linear of ``run``, compared with nothing: its cost is that of increments."""
     segment, misfit = run.segment, run.segment.misfit
@@ -84,8 +99,9 @@ def tangent_run(run: Run) -> Run:
             f"found a misfit {misfit}; incremental 4D-Var needs departures: an ObservationCost"
         )
     apply = None if segment.apply is None else TangentApply(segment.apply)
+    path = None if segment.path is None else TangentPath(segment.path)
     tangent = Segment(
-        TangentModel(segment.model), TangentMisfit(misfit), apply, segment.rematerialisation
+        TangentModel(segment.model), TangentMisfit(misfit), apply, segment.rematerialisation, path
     )
     return replace(run, segment=tangent)
 

@@ -12,10 +12,12 @@ from dassim.assimilation.corrections import Corrections
 from dassim.assimilation.cost import BackgroundTerm, FourDVar, ObservationCost
 from dassim.assimilation.data import StateData, at_ends
 from dassim.assimilation.departures import departures
+from dassim.assimilation.gravity_waves import FastPart
 from dassim.assimilation.incremental import Incremental
 from dassim.assimilation.minimise import Criteria, Minimiser, QuasiNewton
 from dassim.assimilation.points import PointData
 from dassim.assimilation.recovery import SWEEP, Recovery
+from dassim.assimilation.scores import point_weights
 from dassim.assimilation.tangent import Tangent, TangentModel
 from dassim.assimilation.transform import ControlTransform, Diagonal
 from dassim.assimilation.window import Window
@@ -28,7 +30,7 @@ from dassim.config.schema import assimilation as schema
 from dassim.config.schema.background import CorrelatedBackground
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.synthetic import Nature
-from dassim.config.unknowns import Unknowns, build_unknowns
+from dassim.config.unknowns import Unknowns, build_unknowns, chosen_leaves
 from dassim.io.checkpoints import FolderStore
 from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
@@ -125,6 +127,22 @@ def swept(section: Any, model: Model, parameters: Any, state: Any) -> tuple[Mode
     return TangentModel(model), with_increments, Tangent(state, differentiable(state))
 
 
+def build_gravity_waves(
+    section: schema.GravityWaves | None, model: Model, state: Any
+) -> FastPart | None:
+    if section is None:
+        return None
+    key = (*SECTION, "gravity_waves", "size")
+    chosen = chosen_leaves(state, section.size.by_leaf(), key)
+    if not chosen:
+        message = mismatch("no variable", "those to filter", "add for example u: 1 cm s-1")
+        raise NamelistError([Problem(key, message)])
+    weights = point_weights(model, {leaf: like for leaf, (like, _) in chosen.items()})
+    inverse = {leaf: (weights[leaf] > 0) / size for leaf, (_, size) in chosen.items()}
+    half = int((section.span or section.period) / (2 * model.time_step) * (1 + 1e-12))
+    return FastPart(inverse, half, section.period / model.time_step)
+
+
 def build_sweep(
     section: schema.Adjoint, window: Window, model: Model, parameters: Any, state: Any
 ) -> tuple[Schedule, Rematerialisation]:
@@ -185,7 +203,8 @@ def build_recovery(
         *swept(section.minimiser, model, experiment.parameters, first_guess),
     )
     corrected = Corrections() if unknowns.inputs.segments else None
-    segment = Segment(model, ObservationCost(terms), corrected, rematerialisation)
+    path = build_gravity_waves(section.gravity_waves, model, first_guess)
+    segment = Segment(model, ObservationCost(terms), corrected, rematerialisation, path)
     run = Run(segment, window.lengths, at_ends(window, (*sources, points)))
     if points.has_check:
         against = departures(run, unknowns.inputs)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -82,17 +82,33 @@ def interior_of_a_step(model: Model, parameters: Any, state: Any) -> int:
     return math.ceil(sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(kept)) / size)
 
 
+class PathTerm(Protocol):
+    """A term of the cost in a weighted sum over the states of a segment."""
+
+    def weights(self, steps: int) -> Any:
+        """Of a segment's first state and of the state after each step, ``(steps + 1,)``."""
+
+    def sample(self, state: Any) -> Any:
+        """What of a state is summed: a tree of arrays."""
+
+    def parts(self, total: Any) -> Parts:
+        """This rank's shares of the parts of the cost."""
+        ...
+
+
 class Segment(eqx.Module):
     """The compiled programs of a run's segments; one compilation per length.
 
     ``misfit(state, data)``: this rank's shares of the parts of the cost.
     ``apply(parameters, inputs, state)``: both as changed by the segment's own inputs.
+    ``path``: a term in all states of the segment, if there is one.
     """
 
     model: Model
     misfit: Callable[[Any, Any], Parts]
     apply: Callable[[Any, Any, Any], tuple[Any, Any]] | None = None
     rematerialisation: Rematerialisation = eqx.field(static=True, default=Rematerialisation())
+    path: PathTerm | None = None
 
     def advance(self, steps: int, parameters: Any, inputs: Any, state: Any) -> Any:
         """The state after ``steps`` steps."""
@@ -127,12 +143,26 @@ class Segment(eqx.Module):
         if self.apply is not None and inputs is not None:
             parameters, state = self.apply(parameters, inputs, state)
 
-        def step(state, data):
-            state = self.model.step(parameters, state)
-            return state, {} if data is None else self.misfit(state, data)
+        path = self.path
+        weights = None if path is None else jnp.asarray(path.weights(steps))
 
-        state, each = scan_in_blocks(step, state, data.steps, steps, self.rematerialisation)
+        def sampled(state, weight):
+            if path is None:
+                return None
+            return jax.tree.map(lambda x: weight.astype(x.dtype) * x, path.sample(state))
+
+        def step(state, now):
+            data, weight = now
+            state = self.model.step(parameters, state)
+            parts = {} if data is None else self.misfit(state, data)
+            return state, (parts, sampled(state, weight))
+
+        first = sampled(state, None if weights is None else weights[0])
+        xs = (data.steps, None if weights is None else weights[1:])
+        state, (each, total) = scan_in_blocks(step, state, xs, steps, self.rematerialisation)
         parts = jax.tree.map(jnp.sum, each)
+        if path is not None:
+            parts = _added(parts, path.parts(jax.tree.map(jnp.add, first, total)))
         if data.end is not None:
             parts = _added(parts, self.misfit(state, data.end))
         return state, parts

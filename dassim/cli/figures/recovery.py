@@ -23,7 +23,7 @@ def convergence(folder: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[Sho
     if len(rows) < 2:
         return
     iterations = np.array([int(row["iteration"]) for row in rows])
-    parts = [name for name in rows[0] if name.startswith(("Jb", "Jo"))]
+    parts = [name for name in rows[0] if name.startswith(("Jb", "Jc", "Jo"))]
     costs = ["J", *parts] if len(parts) > 1 else ["J"]
     errors = [name for name in rows[0] if name.startswith("rmse ")]
     panels = [("Cost", costs), ("Gradient", ["|g|"])]

@@ -141,6 +141,19 @@ Background = Annotated[
 ]
 
 
+class GravityWaves(Section):
+    """A digital filter over the first states of every segment; what of the state in their middle
+    is faster than it passes costs Jc = |fast part|^2 / (2 size^2), summed over variables and
+    points. Gauthier and Thepaut (2001), Mon. Wea. Rev. 129."""
+
+    size: Deviations
+    """Sizes of the fast part that are borne, by variable: these variables are filtered."""
+    period: Annotated[Duration, Field(examples=["6 h"])] = 21600.0
+    """The shortest period that passes."""
+    span: Annotated[Duration | None, Field(examples=["6 h"])] = None
+    """Length of the filter, at most a segment; the period when left out."""
+
+
 class LBFGS(Section):
     """Limited-memory BFGS with a More-Thuente line search, and when it ends."""
 
@@ -211,6 +224,8 @@ class Assimilation(Section):
     """What is sought."""
     background: Background = NoBackground(type="none")
     """How far from the first guess the result may be."""
+    gravity_waves: GravityWaves | None = None
+    """A penalty on gravity waves."""
     minimiser: Minimiser = LBFGS()
     """The search: lbfgs, or incremental."""
     adjoint: Adjoint = Adjoint()
@@ -343,6 +358,8 @@ def require_segments(assimilation: Assimilation, twin: Twin | None, step: float)
     _require_multiple(assimilation.window.start, step, "window.start", "assimilation")
     _require_multiple(segment, step, "a segment", "assimilation")
     _require_multiple(assimilation.window.length, segment, "window.length", "assimilation")
+    if (waves := assimilation.gravity_waves) is not None:
+        _require_filter(waves.span or waves.period, segment, step)
     for index, data in enumerate(assimilation.data):
         _require_multiple(data.every or segment, segment, f"data[{index}].every", "assimilation")
     if twin is not None:
@@ -355,6 +372,18 @@ def require_window(sensitivity: Sensitivity, step: float) -> None:
     _require_multiple(window.start, step, "window.start", "sensitivity")
     _require_multiple(segment or step, step, "a segment", "sensitivity")
     _require_multiple(window.length, segment or step, "window.length", "sensitivity")
+
+
+def _require_filter(span: float, segment: float, step: float) -> None:
+    """Refuse a filter of fewer than three states, or one longer than a segment."""
+    if 2 * step <= span <= segment * (1 + 1e-9):
+        return
+    raise refuse(
+        f"between two time steps ({2 * step:g} s) and a segment ({segment:g} s)",
+        "write gravity_waves.span, or a longer adjoint.segment",
+        found=f"gravity_waves with a filter over {span:g} s",
+        key="assimilation",
+    )
 
 
 def _require_multiple(seconds: float, part: float, found: str, section: str) -> None:

@@ -11,7 +11,13 @@ from dassim.assimilation.incremental import Incremental
 from dassim.assimilation.minimise import Criteria, QuasiNewton
 from dassim.assimilation.window import Window
 from dassim.config import Namelist, NamelistError, load
-from dassim.config.assimilation import build_minimiser, build_sweep, recovery_identity, swept
+from dassim.config.assimilation import (
+    build_gravity_waves,
+    build_minimiser,
+    build_sweep,
+    recovery_identity,
+    swept,
+)
 from dassim.config.data import at_time, sampling
 from dassim.config.schema import assimilation as schema
 from dassim.config.schema.assimilation import Adjoint, Sought, StatesAsData, Waves, segment_length
@@ -251,3 +257,33 @@ def test_less_is_computed_again_the_more_memory_there_is(plate):
     assert sweep(103) == (None, False, Rematerialisation())
     assert sweep(22) == (2, False, Rematerialisation())
     assert sweep(22, disk=True) == (2, True, Rematerialisation())
+
+
+# -- gravity waves --------------------------------------------------------------------------------
+
+
+def test_a_filter_spans_its_period_unless_it_is_told_otherwise(plate):
+    def built(**keys):
+        section = schema.GravityWaves(size={"T": 0.5}, **keys)
+        return build_gravity_waves(section, plate, plate.state())
+
+    assert build_gravity_waves(None, plate, plate.state()) is None
+    found = built(period=3600.0)
+    assert (found.half, found.steps_in_period) == (30, 60.0)
+    np.testing.assert_array_equal(found.inverse_sizes["T"], 2.0)
+    assert built(period=3600.0, span=1800.0).half == 15
+    with pytest.raises(NamelistError, match=r"gravity_waves.size.eta: found 'eta'"):
+        build_gravity_waves(schema.GravityWaves(size={"eta": 1.0}), plate, plate.state())
+    with pytest.raises(NamelistError, match=r"gravity_waves.size: found no variable"):
+        build_gravity_waves(schema.GravityWaves(size={}), plate, plate.state())
+
+
+def test_a_filter_longer_than_a_segment_is_refused(tmp_path):
+    waves = {"size": {"T": "0.1 K"}, "period": "3 h"}
+    assert refusals(tmp_path, gravity_waves=waves) == [
+        "assimilation: found gravity_waves with a filter over 10800 s; expected between two time "
+        "steps (2400 s) and a segment (7200 s); write gravity_waves.span, or a longer "
+        "adjoint.segment"
+    ]
+    fits = SECTION | {"gravity_waves": waves | {"span": "2 h"}}
+    assert namelist(tmp_path, fits).assimilation.gravity_waves.span == 7200.0
