@@ -18,6 +18,10 @@ def load_site(name: str, folder: Path) -> Site:
     Raises NamelistError when there is none, or when it cannot be used.
     """
     file = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    if not folder.is_dir():
+        remedy = "name it by --jobs; an installation without the clone has none of its own"
+        message = mismatch(f"no folder {folder}", "a clone's jobs/sites", remedy)
+        raise NamelistError([Problem(("jobs",), message)])
     if not file.is_file():
         known = sorted(path.stem for path in folder.glob("*.toml"))
         found, expected = f"no file {file}", f"{one_of(known)}, or a file that ends in .toml"

@@ -26,6 +26,17 @@ def test_a_site_has_a_gpu_for_every_rank(tmp_path):
         load_site("few", tmp_path)
 
 
+def test_an_image_has_a_path_without_blanks(tmp_path):
+    (tmp_path / "blank.toml").write_text('description = "blank"\ncontainer = "/my images/a.sif"\n')
+    with pytest.raises(NamelistError, match=r"found '/my images/a.sif'; expected a path without"):
+        load_site("blank", tmp_path)
+
+
+def test_an_installation_without_jobs_says_so(tmp_path):
+    with pytest.raises(NamelistError, match=r"found no folder .*; expected a clone's jobs/sites"):
+        load_site("cray", tmp_path / "sites")
+
+
 @pytest.mark.parametrize("script", ["chain", "rank", *sorted(f.name for f in JOBS.glob("*.s*"))])
 def test_scripts_have_no_errors_of_syntax(script):
     assert subprocess.run(["bash", "-n", JOBS / script]).returncode == 0

@@ -55,3 +55,10 @@ class Site(Section):
             found = f"{self.ranks_per_node} ranks on a node with {self.gpus_per_node} GPUs"
             raise refuse("a GPU for every rank", "lower it", found=found, key="ranks_per_node")
         return self
+
+    @model_validator(mode="after")
+    def _check_container(self):
+        if self.container and len(self.container.split()) != 1:
+            found, remedy = f"'{self.container}'", "rename it, or name a link to it"
+            raise refuse("a path without blanks", remedy, found=found, key="container")
+        return self
