@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 KINDS = ("nature_run", "assimilate", "sensitivity", "ensemble", "chain")
 
+BUILT = 1e9
+"""Bytes of memory up to which grid and start are built before a submission, on a login node."""
+
 SUBMISSIONS = "submissions"
 """In the folder of a run: the scripts of its jobs, and where they come from."""
 
@@ -87,6 +90,8 @@ def command(
             tuple(report(loaded.namelist, ranks))
             _require_sections(kind, loaded.namelist, run)
         _require_time(steps, home)
+        with loaded.located():
+            _require_start(loaded.namelist, ranks)
     except NamelistError as error:
         print_problems(error)
         raise SystemExit(BAD_INPUT) from None
@@ -97,9 +102,9 @@ def command(
         typer.echo(f"dassim submit: {error}", err=True)
         raise SystemExit(1) from None
     if not dry_run:
-        _note(steps, numbers, place, home, run, as_yaml(loaded.namelist))
         for step, number in zip(steps, numbers, strict=True):
             typer.echo(f"submitted {step.kind} as job {number}; see {run / SUBMISSIONS}")
+        _note(steps, numbers, place, home, run, as_yaml(loaded.namelist))
 
 
 class Request(NamedTuple):
@@ -169,16 +174,17 @@ def _submit(
         typer.echo(f"--- {step.kind}\n{text}")
     if dry_run:
         return ()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        found = f"cannot make the folder {folder} ({error.strerror})"
-        raise SubmitError(f"{found}; choose one that can be written, by --folder") from None
     files = [
         folder / f"{_now()}_{index}_{step.kind}.sbatch" for index, step in enumerate(steps, start=1)
     ]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        found = f"cannot write to the folder {folder} ({error.strerror})"
+        raise SubmitError(f"{found}; choose one that can be written, by --folder") from None
+    for file in files:
         tested(file)
     numbers: list[str] = []
     try:
@@ -245,6 +251,28 @@ def _require_sections(kind: str, namelist: Any, run: Path) -> None:
         _require_own_data(namelist, run)
     if kind == "ensemble":
         _require_noise(namelist)
+
+
+def _require_start(namelist: Any, ranks: int) -> None:
+    """Refuse what ``dassim check`` finds by building grid and start, and show what it doubts. A
+    large one is left to the job."""
+    import jax
+
+    from dassim.config.estimate import estimates
+    from dassim.config.experiment import doubts
+    from dassim.config.plan import plan
+    from dassim.config.schema.run import Decomposition
+    from dassim.parallel import SerialCommunicator
+
+    planned = plan(namelist, ranks)
+    rows = estimates(namelist, planned.decomposition, planned.levels.count)
+    if sum(row.all_ranks for row in rows if row.what.startswith("memory")) > BUILT:
+        typer.echo("grid and start not built: too large for this check")
+        return
+    jax.config.update("jax_enable_x64", True)
+    alone = namelist.model_copy(update={"decomposition": Decomposition()})
+    for doubt in doubts(alone, SerialCommunicator()):
+        typer.echo(f"warning: {doubt}")
 
 
 def _require_own_data(namelist: Any, run: Path) -> None:

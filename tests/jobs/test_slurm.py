@@ -85,7 +85,7 @@ def test_slurm_refuses_before_anything_is_submitted(cluster):
     options = ("--site", cluster.site(), "--ranks", "3")
     done = cluster.dassim("submit", namelist, *options, "--folder", "/forbidden")
     assert done.returncode == 1
-    assert "cannot make the folder /forbidden/submissions" in done.stderr
+    assert "cannot write to the folder /forbidden/submissions" in done.stderr
     done = cluster.dassim("submit", namelist, *options, "--folder", run)
     assert done.returncode == 1
     assert "sbatch refuses" in done.stderr

@@ -199,6 +199,29 @@ def test_impossible_requests_are_refused_before_anything_is_submitted(
     assert not any("--parsable" in call for call in calls())
 
 
+def test_what_shows_when_the_start_is_built_is_refused_too(dassim, site, calls, monkeypatch):
+    gyre = NAMELISTS / "ocean" / "double_gyre.yaml"
+    options = ("submit", gyre, "--site", site(), "--dry-run", "--set", "grid={nx: 16, ny: 16}")
+    too_long = (*options, "--set", "time={duration: 10 d, step: 12 h}")
+    layout = ("--ranks", 4, "--set", "decomposition.layout=[2, 2]")
+    refused = dassim(*too_long, *layout)
+    assert refused.code == 2
+    assert "time.step: found" in refused.err
+    monkeypatch.setattr("dassim.cli.submit.BUILT", 1e3)
+    large = dassim(*too_long, *layout)
+    assert large.code == 0
+    assert "grid and start not built" in large.out
+
+
+def test_scripts_that_cannot_be_written_are_told(dassim, box, site, calls, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "submissions").write_text("a file")
+    done = dassim("submit", box, "--site", site(), "--folder", tmp_path / "run")
+    assert done.code == 1
+    assert "cannot write to the folder" in done.err
+    assert calls() == []
+
+
 def test_without_slurm_it_says_so(dassim, box, site, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     done = dassim("submit", box, "--site", site(), "--folder", tmp_path / "run")
