@@ -4,15 +4,20 @@
 #   LAUNCH        starts the ranks of the job                      srun --mpi=pmix
 #   CONTAINER     the command that runs inside a container         (none: the clone's .venv, or PATH)
 #   MAX_RESTARTS  how often a job may put itself back in line      20
+#   NOTICE        seconds from USR1 to the job's end, see --signal 120
 #   COMPILED      folder for compiled programs, see jobs/rank      (none)
 #   LOGS          folder that the ranks may write in               (the job's)
 #
 # dassim's exit code 75 says "stopped in good order, continue me". srun kills the other ranks as soon
 # as one ends with another code than 0, so ranks that agree on a code leave it in a file and end with 0.
+# The file is there before they begin, and is opened to see what is in it: what another node has
+# written to a file system over the network is sure to be seen in this way alone.
 set -uo pipefail
 LAUNCH=${LAUNCH:-srun --mpi=pmix --kill-on-bad-exit=1}
 CONTAINER=${CONTAINER:-}
 MAX_RESTARTS=${MAX_RESTARTS:-20}
+NOTICE=${NOTICE:-120}
+unset DASSIM_EXIT_CODE # of a job from which this one was submitted
 LOGS=${LOGS:-$PWD}
 CONTINUE_ME=75
 PROJECT=$(dirname "$JOBS")
@@ -22,12 +27,29 @@ export SRUN_CPUS_PER_TASK=${SRUN_CPUS_PER_TASK:-${SLURM_CPUS_PER_TASK:-1}} # sru
 say() { echo "$(date '+%F %T') job ${SLURM_JOB_ID:-?}: $*"; }
 
 # A signal to this script goes on to the ranks; one that comes before there are any is remembered.
-child="" signals=0
+child="" timer="" signals=0
 told=${told:-}
 forward() {
   told=$1 signals=$((signals + 1))
   say "got $1, the ranks stop in good order"
-  if [ -n "$child" ]; then kill -USR1 "$child" 2>/dev/null; fi
+  if [ -n "$child" ]; then tell; fi
+}
+
+# Ranks that take longer than three quarters of the notice are ended, as long as there is time for
+# the job to come back: Slurm would end them, and the job with them.
+tell() {
+  kill -USR1 "$child" 2>/dev/null
+  if [ -z "$timer" ]; then end_in_time & timer=$!; fi
+}
+
+end_in_time() {
+  local seconds=$((NOTICE * 3 / 4)) asleep=""
+  trap 'if [ -n "$asleep" ]; then kill "$asleep"; fi; exit' TERM
+  sleep "$seconds" >/dev/null 2>&1 &
+  asleep=$!
+  wait "$asleep"
+  say "after $seconds s the ranks have not stopped, and are ended; give more notice (--notice)"
+  kill -KILL "$child"
 }
 
 # on_ranks COMMAND...   run it on all ranks; its exit code.
@@ -41,23 +63,31 @@ on_ranks() {
     return "$CONTINUE_ME"
   fi
   export DASSIM_EXIT_CODE=$LOGS/.exit-code-${SLURM_JOB_ID:-$$}
-  rm -f "$DASSIM_EXIT_CODE"
+  if ! { : >"$DASSIM_EXIT_CODE"; } 2>/dev/null; then unset DASSIM_EXIT_CODE; fi
   # shellcheck disable=SC2086
   $LAUNCH "$JOBS/rank" $CONTAINER "$@" &
   child=$!
-  if [ -n "$told" ]; then kill -USR1 "$child"; fi # came while they were started
+  if [ -n "$told" ]; then tell; fi # came while they were started
   while :; do # a signal ends the wait, not the child
     before=$signals
     wait "$child"
     code=$?
     [ "$signals" != "$before" ] || break
   done
-  child=""
   trap - USR1 TERM
-  if [ "$code" = 0 ] && [ -s "$DASSIM_EXIT_CODE" ]; then code=$(<"$DASSIM_EXIT_CODE"); fi
-  rm -f "$DASSIM_EXIT_CODE"
+  if [ -n "$timer" ]; then kill "$timer" 2>/dev/null; fi
+  child="" timer=""
+  if [ "$code" = 0 ]; then code=$(left); fi
+  if [ -n "${DASSIM_EXIT_CODE:-}" ]; then rm -f "$DASSIM_EXIT_CODE"; fi
+  unset DASSIM_EXIT_CODE
   say "ended with $code$(meaning "$code")"
   return "$code"
+}
+
+left() { # the code that the ranks have agreed on, 0 where they left none
+  local left=""
+  if [ -n "${DASSIM_EXIT_CODE:-}" ]; then left=$(<"$DASSIM_EXIT_CODE"); fi
+  echo "${left:-0}"
 }
 
 meaning() { # of an exit code
@@ -79,7 +109,7 @@ until_done() {
   local code=0
   on_ranks "$@" || code=$?
   if [ "$told" = TERM ]; then
-    say "was cancelled; submitted again, it goes on from its newest restart"
+    say "was cancelled or is out of time; submitted again, it goes on from its newest restart"
     exit "$code"
   fi
   if [ "$code" = "$CONTINUE_ME" ] || { [ -n "$told" ] && [ "$code" -gt 128 ]; }; then
@@ -88,7 +118,8 @@ until_done() {
       exit 1
     fi
     say "goes back in line"
-    scontrol requeue "$SLURM_JOB_ID" && sleep 60 # the requeue ends this script
+    if scontrol requeue "$SLURM_JOB_ID"; then sleep 60; fi # the requeue ends this script
+    say "cannot go back in line; submitted again, it goes on from its newest restart"
     exit 1
   fi
   case $code in

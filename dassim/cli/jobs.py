@@ -84,7 +84,7 @@ def _options(job: Job, site: Site, log: Path, own: str) -> list[str]:
         f"--job-name={job.kind}",
         f"--nodes={count} --ntasks={job.ranks} --ntasks-per-node={on_each}",
         f"--cpus-per-task={site.cores_per_rank} --time={job.time}",
-        f"--open-mode=append --output={log}/{job.kind}-{number}.out",
+        f"--open-mode=append --output={_literal(log)}/{job.kind}-{number}.out",
         "--requeue" if "--requeue" in own else "--no-requeue",
         *([f"--signal=B:USR1@{job.notice}"] if "--signal" in own else []),
         *([f"--partition={site.partition}"] if site.partition else []),
@@ -95,9 +95,18 @@ def _options(job: Job, site: Site, log: Path, own: str) -> list[str]:
     ]
 
 
+def _literal(path: Path) -> str:
+    """A path for an option of sbatch: blanks are part of it, and % is no number of a job.
+
+    >>> _literal(Path("/runs/5 % wind"))
+    "'/runs/5 %% wind'"
+    """
+    return shlex.quote(str(path).replace("%", "%%"))
+
+
 def _settings(job: Job, site: Site, folder: Path, log: Path) -> list[str]:
     variables = {"JOBS": str(folder.resolve()), "LOGS": str(log), "LAUNCH": site.launch}
-    variables["JAX_PLATFORMS"] = "cpu"
+    variables |= {"NOTICE": str(job.notice), "JAX_PLATFORMS": "cpu"}
     if site.container:
         variables["CONTAINER"] = f"{site.container_command} {site.container}"
     if site.keep_compiled:
@@ -111,7 +120,7 @@ def _settings(job: Job, site: Site, folder: Path, log: Path) -> list[str]:
     variables |= site.environment
     return [
         *(["module purge"] if site.modules else []),
-        *(f"module load {shlex.quote(module)}" for module in site.modules),
+        *(f"module load {shlex.quote(module)} || exit" for module in site.modules),
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
         *site.setup,
         f"set -- {shlex.join(job.arguments)}",

@@ -46,12 +46,19 @@ def leave(comm: AbstractCommunicator, code: int) -> NoReturn:
 
     Launchers like srun may kill the other ranks as soon as one ends with another code than 0, and
     then tell of a signal. Where ``DASSIM_EXIT_CODE`` names a file, the code is written to it
-    instead, and all ranks end with 0.
+    instead, and all ranks end with 0; if it can be written, which in a container it may not.
     """
     file = os.environ.get("DASSIM_EXIT_CODE")
-    if file and comm.is_root:
-        Path(file).write_text(f"{code}\n", encoding="utf-8")
-    raise SystemExit(0 if file else code)
+    written = file and comm.bcast(_written(Path(file), code) if comm.is_root else None)
+    raise SystemExit(0 if written else code)
+
+
+def _written(file: Path, code: int) -> bool:
+    try:
+        file.write_text(f"{code}\n", encoding="utf-8")
+    except OSError:
+        return False
+    return True
 
 
 def print_problems(error: NamelistError) -> None:

@@ -49,6 +49,7 @@ def bash(tmp_path):
     (tmp_path / "scontrol").write_text("#!/bin/sh\necho requeue called\nexit 1\n")
     (tmp_path / "scontrol").chmod(0o755)
     known = {"PATH": f"{tmp_path}:/usr/bin:/bin", "JOBS": str(JOBS), "LAUNCH": "env"}
+    known["NOTICE"] = "1000"  # what is left behind and waits for its end stops the test
 
     def run(script, **environment):
         return subprocess.run(
@@ -68,6 +69,7 @@ def test_a_job_that_is_not_done_goes_back_in_line_some_times(bash, restarts):
     )
     assert ended.returncode == 1
     assert ("requeue called" in ended.stdout) is (restarts < 20)
+    assert ("cannot go back in line" in ended.stdout) is (restarts < 20)
 
 
 def test_a_rank_that_is_killed_fails_the_job_and_says_so(bash):
@@ -80,6 +82,13 @@ def test_a_rank_that_is_killed_fails_the_job_and_says_so(bash):
 def test_ranks_that_cannot_hear_the_signal_yet_go_back_in_line(bash):
     ended = bash("until_done bash -c 'kill -USR1 $PPID; sleep 10'", SLURM_JOB_ID="7")
     assert ended.returncode == 1
+    assert "requeue called" in ended.stdout
+
+
+def test_ranks_that_do_not_stop_in_time_go_back_in_line(bash):
+    deaf = """trap "" USR1; kill -USR1 $PPID; while :; do sleep 0.1; done"""
+    ended = bash(f"until_done bash -c '{deaf}'", SLURM_JOB_ID="7", NOTICE="2")
+    assert "after 1 s the ranks have not stopped" in ended.stdout
     assert "requeue called" in ended.stdout
 
 
@@ -119,6 +128,28 @@ def test_a_code_that_all_ranks_agree_on_does_not_end_them_by_a_signal(bash, tmp_
     assert "stopped in good order" in ended.stdout
     assert not list(tmp_path.glob(".exit-code*"))
     assert bash("on_ranks true", LOGS=str(tmp_path)).returncode == 0
+
+
+def test_where_no_code_can_be_left_the_code_of_the_ranks_is_that_of_the_job(bash):
+    ended = bash("on_ranks sh -c 'printenv DASSIM_EXIT_CODE || exit 75'", LOGS="/nowhere")
+    assert ended.returncode == 75
+    assert not ended.stderr
+
+
+def test_the_file_of_another_job_is_left_alone(bash, tmp_path):
+    shown = bash("printenv DASSIM_EXIT_CODE || echo none", DASSIM_EXIT_CODE=str(tmp_path / "code"))
+    assert shown.stdout == "none\n"
+
+
+def test_an_ensemble_without_its_folder_is_refused(bash):
+    ended = subprocess.run(
+        ["bash", JOBS / "ensemble.sbatch", "box.yaml"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "JOBS": str(JOBS)},
+    )
+    assert ended.returncode == 2
+    assert "found 1 arguments; expected sbatch jobs/ensemble.sbatch NAMELIST RUN" in ended.stdout
 
 
 def test_a_signal_reaches_the_ranks_and_their_code_the_job():

@@ -31,6 +31,13 @@ def test_a_code_on_which_ranks_agree_is_left_in_a_file(on_three_ranks, box, tmp_
     assert file.read_text() == "2\n"
 
 
+def test_a_code_that_cannot_be_left_is_that_of_the_ranks(on_three_ranks, box, monkeypatch):
+    monkeypatch.setenv("DASSIM_EXIT_CODE", "/nowhere/code")
+    ended = on_three_ranks("-m", "dassim", "check", box, "--set", "decomposition.layout=[2, 2]")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+
+
 REFUSED_ON_RANK_1 = """
 from dassim.cli.ranks import agreed
 from dassim.config import NamelistError, Problem

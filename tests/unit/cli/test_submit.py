@@ -66,10 +66,10 @@ def test_a_job_is_tested_submitted_and_noted(dassim, box, site, calls, tmp_path)
     assert text in done.out
     assert "#SBATCH --nodes=2 --ntasks=6 --ntasks-per-node=3\n" in text
     assert "#SBATCH --requeue\n#SBATCH --signal=B:USR1@120\n" in text
-    assert text.index("trap 'told=USR1' USR1") < text.index("module load mpich/4\n")
+    assert text.index("trap 'told=USR1' USR1") < text.index("module load mpich/4 || exit\n")
+    assert "export NOTICE=120\n" in text
     assert "export JAX_PLATFORMS=cpu\n" in text
     assert f"export COMPILED={run}/submissions/compiled\n" in text
-    assert "module load mpich/4\n" in text
     assert "export OMP_NUM_THREADS=2\n" in text
     assert f"set -- {box.resolve()} --folder {run}\n" in text
     assert subprocess.run(["bash", "-n", script]).returncode == 0
@@ -79,6 +79,13 @@ def test_a_job_is_tested_submitted_and_noted(dassim, box, site, calls, tmp_path)
     assert record["site"]["partition"] == "ci"
     assert len(record["lock_sha256"]) == 64
     assert record["namelist"].startswith("name: ")
+
+
+def test_folders_may_have_blanks(dassim, box, site, tmp_path):
+    run = tmp_path / "my 5 % run"
+    shown = dassim("submit", box, "--site", site(), "--folder", run, "--dry-run").out
+    assert f"--output='{tmp_path}/my 5 %% run/submissions'/nature_run-%j.out\n" in shown
+    assert f"set -- {box.resolve()} --folder '{run}'\n" in shown
 
 
 @pytest.fixture
