@@ -77,7 +77,7 @@ def draw_sst_error(folder: Path, grid, error: np.ndarray) -> Path:
     """A map of the SST's ``error (ny, nx)`` (K), NaN on land."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "global_4deg_sst_error.png"
-    lon, lat = np.ravel(grid.owned(grid.x.c)), np.ravel(grid.owned(grid.y.c))
+    lon, lat = np.asarray(grid.owned(grid.x.c))[0], np.asarray(grid.owned(grid.y.c))[:, 0]
     with figure() as (made, axes):
         drawn = axes.pcolormesh(lon, lat, error, cmap=cmocean.cm.balance, vmin=-4, vmax=4)
         colour_bar(drawn, axes, "K", slenderness=np.ptp(lat) / np.ptp(lon), extend="both")

@@ -1,9 +1,12 @@
 """The validation cases that take less than half a minute; ``tools/validate`` runs all."""
 
 import jax
+import numpy as np
 import pytest
 
 from tests.validation.cases import CASES
+from tests.validation.climate import draw_sst_error
+from tests.validation.basin import box
 
 SHORT = [case for case in CASES if case.minutes < 0.5]
 
@@ -21,3 +24,8 @@ def optimised():
 def test_case(case):
     for check in case.run():
         assert check.passed, f"{check.what}: found {check.got}, expected {check.expectation}"
+
+
+def test_the_error_of_the_surface_is_drawn(tmp_path):
+    grid = box((1, 4, 6), (10.0, 40.0, 60.0))
+    assert draw_sst_error(tmp_path, grid, np.ones((4, 6))).stat().st_size > 1000
