@@ -27,6 +27,10 @@ def command(
         bool,
         typer.Option("--resume", help="Go on after the last evaluation of cost and gradient."),
     ] = False,
+    nature: Annotated[
+        Path | None,
+        typer.Option(help="Run whose snapshots are the data where the namelist names no run."),
+    ] = None,
     wall_clock: WallClock = None,
     overrides: Overrides = None,
 ) -> None:
@@ -50,7 +54,7 @@ def command(
     loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=options))
     path = folder or Path("runs") / loaded.namelist.name
     with abort_on_error(comm), stop_requests() as request:
-        code = run(loaded, path, comm, stopwatch, request, resume=resume)
+        code = run(loaded, path, comm, stopwatch, request, nature=nature, resume=resume)
         comm.barrier()
     leave(comm, code)
 
@@ -62,6 +66,7 @@ def run(
     stopwatch: Stopwatch,
     request: StopRequest,
     *,
+    nature: Path | None,
     resume: bool,
 ) -> int:
     """Recover in the folder ``path``; the exit code."""
@@ -79,7 +84,7 @@ def run(
     def prepare():
         with loaded.located():
             experiment = build_experiment(namelist, comm)
-            return experiment, build_recovery(namelist, experiment, path)
+            return experiment, build_recovery(namelist, experiment, path, nature=nature)
 
     try:
         with claimed(

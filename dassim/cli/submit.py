@@ -125,7 +125,7 @@ def _steps(kind: str, request: Request) -> Iterator[Job]:
         recovery = request.run / "recovery"
         yield _job("nature_run", request, request.run)
         yield _alone("collate", request, request.run)
-        yield _job("assimilate", request, recovery)
+        yield _job("assimilate", request, recovery, "--nature", str(request.run))
         yield _job("nature_run", request, recovery / "analysis")
         yield _alone("plot", request, recovery, recovery / "analysis")
     elif kind == "ensemble":
@@ -138,10 +138,10 @@ def _sets(request: Request) -> list[str]:
     return [word for override in request.overrides for word in ("--set", override)]
 
 
-def _job(kind: str, request: Request, folder: Path) -> Job:
+def _job(kind: str, request: Request, folder: Path, *more: str) -> Job:
     from dassim.cli.jobs import Job
 
-    arguments = (str(request.namelist), "--folder", str(folder), *_sets(request))
+    arguments = (str(request.namelist), "--folder", str(folder), *more, *_sets(request))
     notice = request.notice or _notice(folder)
     return Job(kind, arguments, request.ranks, request.time, notice)
 
@@ -276,14 +276,20 @@ def _require_start(namelist: Any, ranks: int) -> None:
 
 
 def _require_own_data(namelist: Any, run: Path) -> None:
-    """Refuse a chain whose recovery would read the data of another run."""
+    """Refuse a chain whose recovery would read the data of another run, or of one without any."""
     from dassim.config import NamelistError, Problem
     from dassim.config.errors import mismatch
 
     for index, data in enumerate(namelist.assimilation.data):
-        if data.run is None or data.run.resolve() != run:
-            message = mismatch(str(data.run), f"the chain's own run, {run}", "name it")
+        if data.run is not None and data.run.resolve() != run:
+            remedy = "name it, or leave the key out"
+            message = mismatch(str(data.run), f"the chain's own run, {run}", remedy)
             raise NamelistError([Problem(("assimilation", "data", index, "run"), message)])
+    snapshots = namelist.snapshots
+    if namelist.assimilation.data and not (snapshots.every or snapshots.times):
+        remedy = "add them, such as {every: 1 d}"
+        message = mismatch("none", "snapshots of the nature run for the chain's recovery", remedy)
+        raise NamelistError([Problem(("snapshots",), message)])
 
 
 def _require_noise(namelist: Any) -> None:

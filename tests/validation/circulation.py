@@ -68,8 +68,8 @@ def stommel_gyre():
 @case("Munk gyre", "Munk (1950); exact solution", minutes=10)
 def munk_gyre():
     errors = []
-    for nx in (60, 120):
-        transport, where = _gyre(nx, 40, drag=0.0, viscosity=400.0, seconds=1.5e8)
+    for nx, ny in ((60, 40), (120, 80)):
+        transport, where = _gyre(nx, ny, drag=0.0, viscosity=400.0, seconds=1.5e8)
         errors.append(abs(transport - 32.215))
     yield Check("transport, dx = 10 km", 32.215, transport, 1e-2, unit="Sv")
     yield Check("distance of the maximum from the coast", 117.9, where, 2e-2, unit="km")

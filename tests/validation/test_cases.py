@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
+from tests.validation.basin import box
 from tests.validation.cases import CASES
 from tests.validation.climate import draw_sst_error
-from tests.validation.basin import box
 
 SHORT = [case for case in CASES if case.minutes < 0.5]
 

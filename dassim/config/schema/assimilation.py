@@ -80,7 +80,8 @@ class StatesAsData(Section):
     """States of another run, whole or in parts, that the run is to come close to."""
 
     run: RunPath | None = None
-    """Folder of the run whose snapshots are the data; in a twin experiment its nature run."""
+    """Folder of the run whose snapshots are the data; when left out the nature run of a twin
+    experiment or of a chain of jobs."""
     every: Annotated[Duration | None, Field(examples=["1 d"])] = None
     """Time between data, a whole number of segments; one segment when left out."""
     errors: Deviations

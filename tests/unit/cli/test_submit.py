@@ -96,7 +96,8 @@ def chained(box, tmp_path):
         "assimilation: {{window: {{length: 20 min}}, data: [{{run: {0}, errors: {{T: 1 K}}}}], "
         "control: {{state: {{T: 1 K}}}}}}\n"
     )
-    namelist.write_text(box.read_text() + section.format(run))
+    snapshots = "snapshots: {every: 20 min}\n"
+    namelist.write_text(box.read_text() + section.format(run) + snapshots)
     return namelist, run
 
 
@@ -112,9 +113,20 @@ def test_a_chain_goes_on_only_after_what_ended_well(dassim, chained, site, calls
     ]
     assert "--dependency=afterok:6" in sent[1]
     assert not any("dependency" in word for word in sent[0])
+    assert f"--folder {run}/recovery --nature {run}\n" in done.out
     other = dassim(*options, tmp_path / "other")
     assert other.code == 2
     assert "assimilation.data[0].run: found" in other.err
+
+
+def test_a_twins_namelist_makes_a_chain_as_it_stands(dassim, site):
+    namelist = NAMELISTS / "assimilation" / "double_gyre_small.yaml"
+    options = ("submit", namelist, "--site", site(), "--chain", "--dry-run")
+    without = dassim(*options)
+    assert without.code == 2
+    assert "snapshots: found none" in without.err
+    shown = dassim(*options, "--set", "snapshots.every=1 d")
+    assert shown.code == 0, shown.err
 
 
 def test_of_a_chain_all_jobs_are_submitted_or_none(dassim, chained, site, calls, monkeypatch):
