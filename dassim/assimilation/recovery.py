@@ -21,7 +21,7 @@ from dassim.assimilation.lbfgs import Stop
 from dassim.assimilation.minimise import Minimiser, Progress, QuasiNewton, Result
 from dassim.assimilation.points import PointData
 from dassim.assimilation.records import INTEGERS, table_header, table_line
-from dassim.assimilation.scores import Truth
+from dassim.assimilation.scores import Truth, trajectory
 from dassim.assimilation.window import Window
 from dassim.io.checkpoints import FolderStore
 from dassim.io.durable import plain_errors
@@ -62,9 +62,9 @@ class Recovery:
     def first_guess(self) -> RunInputs:
         return self.objective.transform.background
 
-    def moment(self) -> Moment:
-        """Of the window's start."""
-        step, clock = self.window.first, self.clock
+    def moment(self, step: int | None = None) -> Moment:
+        """Of a time step; by default that of the window's start."""
+        step, clock = self.window.first if step is None else step, self.clock
         return Moment(step, clock.seconds(step), clock.text(step), clock.label(step))
 
 
@@ -247,10 +247,17 @@ class _Session:
 def write_analysis(
     recovery: Recovery, recovered: Recovered, folder: RunFolder, notes: Mapping[str, Any]
 ) -> Path:
-    """The restart at the window's start from which a run in ``folder`` goes on."""
-    model, state = recovery.objective.run.segment.model, recovered.analysis.state
+    """The restart from which a run in ``folder`` goes on: at the window's start. Where there are
+    corrections of segments, which a run does not know, another one at the window's end, which has
+    them in it."""
+    run, analysis = recovery.objective.run, recovered.analysis
+    model, state = run.segment.model, analysis.state
     archive = StateArchive(folder.restarts, model.domain, model.variables, notes)
-    return archive.write(recovery.moment(), named_leaves(state)).folder
+    written = archive.write(recovery.moment(), named_leaves(state))
+    if analysis.segments:
+        *_, (last, state) = trajectory(run, recovery.window, analysis)
+        written = archive.write(recovery.moment(last), named_leaves(state))
+    return written.folder
 
 
 def peak_memory() -> float:

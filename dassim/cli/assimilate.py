@@ -36,6 +36,11 @@ def command(
 ) -> None:
     """Recover the state, and whatever else the section assimilation seeks, from data.
 
+    The folder's analysis/ is that of a run: dassim run --folder FOLDER/analysis --resume goes on
+    from the recovered state with the recovered parameters (analysis/parameters); where forcing in
+    windows or model error was sought, from the window's end. FOLDER/fields has analysis,
+    increments, departures, parameters and corrections, FOLDER/parameters.csv single numbers.
+
     SIGTERM, SIGUSR1 and the end of the wall-clock time stop it after an evaluation. Exit codes:
     0 it is at its end, 75 it was stopped and wants to be resumed, 1 it cannot go on, 2 the namelist
     cannot be used, 3 the cost is not finite wherever it was tried.
@@ -118,6 +123,7 @@ def recover_and_write(
     """The exit code, with the analysis and fields in ``folder`` where there is one."""
     from dassim.assimilation.recovery import ANALYSIS, recover, write_analysis
     from dassim.cli.iterations import LiveReporter, reporter
+    from dassim.config.recovered import write_parameters, write_recovered
     from dassim.config.results import Results, write_posterior, write_results
     from dassim.config.simulation import notes
     from dassim.config.text import as_yaml
@@ -150,11 +156,14 @@ def recover_and_write(
         return UNSTABLE, recovered
     analysis = RunFolder(folder.path / ANALYSIS)
     written = write_analysis(recovery, recovered, analysis, told)
+    write_parameters(recovery, recovered, analysis, told)
     on_root(comm, lambda: analysis.namelist.write_text(f"{as_yaml(namelist)}\n", encoding="utf-8"))
     results = Results(folder.path, namelist, experiment)
     write_results(results, recovery, recovered)
     _say(comm, summary(recovery, recovered))
-    if (errors := write_posterior(results, recovery, recovered)) is not None:
+    errors = write_posterior(results, recovery, recovered)
+    write_recovered(results, recovery, recovered, errors)
+    if errors is not None:
         _say(comm, str(errors))
     _say(comm, f"the analysis is {written}; dassim run goes on from it with --folder and --resume")
     return (0 if stop.name != "NON_FINITE" else UNSTABLE), recovered

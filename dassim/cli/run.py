@@ -77,6 +77,7 @@ def run(
     from dassim.cli.ranks import agreed
     from dassim.config.experiment import build_experiment
     from dassim.config.outputs import open_writers
+    from dassim.config.recovered import with_recovered
     from dassim.config.simulation import build_case, build_outlets, build_plan, difference, notes
     from dassim.config.text import as_yaml
     from dassim.simulation.errors import UnstableError
@@ -102,6 +103,12 @@ def run(
         ):
             with stopwatch.part("start"):
                 experiment, writers = agreed(comm, prepare)
+                experiment, recovered = with_recovered(experiment, own)
+            told = comm.bcast(notes(namelist) if comm.is_root else None)
+            if recovered:
+                told |= {"recovered_parameters": list(recovered)}
+                if teller is not None:
+                    teller.message(f"with recovered parameters: {', '.join(recovered)}")
             outcome = simulate(
                 build_case(experiment),
                 build_plan(namelist, experiment.time),
@@ -109,7 +116,7 @@ def run(
                 build_outlets(namelist, experiment.time, writers),
                 resume=resume,
                 reporter=teller,
-                notes=comm.bcast(notes(namelist) if comm.is_root else None),
+                notes=told,
                 stopwatch=stopwatch,
                 request=request,
             )

@@ -21,7 +21,8 @@ from dassim.simulation.errors import RunError
 @dataclass(frozen=True)
 class RunFolder:
     """``namelist.yaml`` with SI values and defaults, ``run.json``, ``log.csv``, ``restarts/``,
-    ``snapshots/``, ``fields/`` and, of a run that failed, ``diagnosis/``."""
+    ``snapshots/``, ``fields/``, where a recovery has left them ``parameters/`` that take the place
+    of the namelist's, and, of a run that failed, ``diagnosis/``."""
 
     path: Path
 
@@ -44,6 +45,10 @@ class RunFolder:
     @property
     def snapshots(self) -> Path:
         return self.path / "snapshots"
+
+    @property
+    def parameters(self) -> Path:
+        return self.path / "parameters"
 
     @property
     def fields(self) -> Path:

@@ -7,12 +7,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dassim.cli import twin
 from dassim.config import Namelist, load
 from dassim.config.experiment import Experiment
+from dassim.config.recovered import with_recovered
+from dassim.config.schema.run import Time
 from dassim.parallel import SerialCommunicator, world
+from dassim.simulation.folder import RunFolder
 from dassim.simulation.signals import StopRequest
 from dassim.simulation.timing import Stopwatch
 from tests.models.plate import Plate
@@ -88,8 +92,23 @@ def test_cost_gradient_and_iterations_are_those_of_one_rank(folder, minimiser):
     for name in ("Jb", "Jo.T", "Jo.T.2", "J", "|g|", "rmse T"):
         first = [float(table[0][name]) for table in (together, expected)]
         assert first[0] == pytest.approx(first[1], rel=1e-12)
+    growth, domain = analysed(folder / "together", comm)
+    whole, _ = analysed(folder / "together", SerialCommunicator())
+    np.testing.assert_array_equal(growth, domain.local(np.asarray(whole)))
+    assert np.abs(whole).max() > 0.0
     for one, other in zip(together, expected, strict=True):
         assert float(one["J"]) == pytest.approx(float(other["J"]), rel=1e-8)
+
+
+def analysed(folder, comm):
+    """The parameter that was recovered, on the ranks of ``comm``."""
+    model = Plate.create(comm=comm)
+    experiment = Experiment(
+        "plate", model, model.parameters(), model.state(), Time(duration=3600.0, step=60.0)
+    )
+    experiment, names = with_recovered(experiment, RunFolder(folder / "analysis"))
+    assert names == ("growth",)
+    return experiment.parameters["growth"], model.domain
 
 
 def test_one_rank_that_is_asked_to_stop_stops_all_and_the_table_goes_on(folder):

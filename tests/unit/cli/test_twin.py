@@ -165,6 +165,100 @@ def test_data_of_another_run_are_assimilated(dassim, namelist, tmp_path):
     assert float(rows(tmp_path / "a")[-1]["J"]) < 1e-10 * float(rows(tmp_path / "a")[0]["J"])
 
 
+@pytest.fixture
+def growing(monkeypatch):
+    """The plate of nature grows; nobody else knows by how much."""
+
+    def build(namelist, comm=None):
+        model = Plate.create(comm=SerialCommunicator())
+        parameters = {"growth": 1e-3 * (namelist.source == "nature") + model.parameters()["growth"]}
+        return Experiment(namelist.name, model, parameters, model.state(), namelist.time)
+
+    monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
+
+
+def recovered(dassim, namelist, tmp_path, control, background=None):
+    """The namelist of a recovery from the states of a plate that grows, and its folder."""
+    keys = {"assimilation": None, "twin": None, "snapshots": {"every": "5 min"}}
+    nature = namelist("nature.yaml", source="nature", **keys)
+    assert dassim("run", nature, "-o", tmp_path / "nature").code == 0
+    section = SECTIONS["assimilation"] | {
+        "window": {"length": "20 min"},
+        "data": [{"run": str(tmp_path / "nature"), "every": "5 min", "errors": {"T": 0.01}}],
+        "control": control,
+        "background": {"type": background or "none"},
+    }
+    if background:
+        section["minimiser"] = {"type": "incremental", "outer": 2, "inner": 40, "tolerance": 1e-6}
+    path = namelist(assimilation=section, twin=None)
+    result = dassim("assimilate", path, "-o", tmp_path / "a")
+    assert (result.code, result.err) == (0, "")
+    return path, tmp_path / "a", result
+
+
+def test_dassim_run_goes_on_with_the_recovered_parameters(dassim, namelist, tmp_path, growing):
+    control = {"state": {"T": "1 K"}, "parameters": {"growth": 1e-2}}
+    path, folder, _ = recovered(dassim, namelist, tmp_path, control, "uncorrelated")
+    fields = library.open(folder, "parameters")
+    np.testing.assert_array_equal(fields["growth_first_guess"], 0.0)
+    np.testing.assert_allclose(fields["growth_analysis"], 1e-3, rtol=0.02)
+    np.testing.assert_array_equal(fields["growth_background_deviation"], 1e-2)
+    assert (fields["growth_analysis_deviation"].values <= 1e-2).all()
+    assert fields["growth_analysis_deviation"].values.mean() < 0.95e-2
+    result = dassim("run", path, "-o", folder / "analysis", "--resume")
+    assert result.code == 0
+    assert "with recovered parameters: growth\n" in result.out
+    record = json.loads((folder / "analysis" / "run.json").read_text())
+    assert record["notes"]["recovered_parameters"] == ["growth"]
+    found, true = (end_of(tmp_path / name) for name in ("a/analysis", "nature"))
+    still = end_of(tmp_path / "nature", 0)
+    assert np.abs(found - true).max() < 0.02 * np.abs(still - true).max()
+
+
+def end_of(folder, step=60):
+    model = Plate.create(comm=SerialCommunicator())
+    for kind in ("restarts", "snapshots"):
+        series = StateSeries.open(folder / kind, model.domain)
+        if step in series.steps:
+            return np.asarray(series.read(step, model.state()).T)
+    return np.asarray(model.state().T)
+
+
+def test_parameters_that_are_damaged_or_of_another_model_are_refused(
+    dassim, namelist, tmp_path, growing
+):
+    control = {"parameters": {"growth": 1e-2}}
+    path, folder, _ = recovered(dassim, namelist, tmp_path, control)
+    (piece,) = (folder / "analysis" / "parameters").glob("*/rank_00000.h5")
+    whole = piece.read_bytes()
+    piece.write_bytes(whole[:-1])
+    result = dassim("run", path, "-o", folder / "analysis", "--resume")
+    assert result.code == 1
+    assert "parameters: found no parameters that are whole (" in result.err
+    assert "remove the folder to run with those of the namelist" in result.err
+
+
+def test_after_corrections_of_segments_a_run_goes_on_from_the_windows_end(
+    dassim, namelist, tmp_path, growing
+):
+    control = {"windows": {"growth": 1e-2}, "model_error": {"T": "0.1 K"}}
+    path, folder, result = recovered(dassim, namelist, tmp_path, control)
+    words = f"the analysis is {folder}/analysis/restarts/2000-02-29T00-20-00; dassim run goes on"
+    assert words in result.out
+    assert not (folder / "analysis" / "parameters").exists()
+    fields = library.open(folder, "corrections")
+    assert fields.sizes["time"] == 4
+    np.testing.assert_array_equal(fields["growth_correction_first_guess"], 0.0)
+    assert 0.5e-3 < fields["growth_correction_analysis"].values.mean() < 1.5e-3
+    changes = np.abs(fields["T_model_error_analysis"].values).max(axis=(1, 2, 3))
+    assert changes[0] == 0.0 and (changes[1:] > 0.0).all()
+    result = dassim("run", path, "-o", folder / "analysis", "--resume")
+    assert result.code == 0 and "T00-20-00\n" in result.out.splitlines(keepends=True)[0]
+    departures = library.open(folder, "departures")["T_minus_analysis"].values[-1]
+    apart = end_of(tmp_path / "nature", 20) - end_of(folder / "analysis", 20)
+    np.testing.assert_allclose(departures, apart, atol=1e-12)
+
+
 MINUTES = {"duration": "60 min", "step": "1 min"}
 REFUSED = {
     "a missing time": ({"snapshots": {"every": "10 min"}}, "found no state of 2000-02-29 00:05:00"),
