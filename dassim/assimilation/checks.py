@@ -77,7 +77,13 @@ class TaylorTest:
     def __str__(self) -> str:
         rows = list(zip(self.steps, self.remainders, self.orders, strict=True))
         table = plain_table(["step", "remainder", "order"], rows)
-        return f"Taylor test\n{table}\n{_verdict(self.passed, f'order {self.order}, expected 2')}"
+        criterion = f"order {self.order}, expected 2"
+        if self.order is None:
+            criterion = (
+                f"no order to be seen; expected remainders that are round-off, at most "
+                f"{self.floor:.1e}"
+            )
+        return f"Taylor test\n{table}\n{_verdict(self.passed, criterion)}"
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,9 @@ class DotProductTest:
 
     @property
     def difference(self) -> float:
-        """Relative to the larger of the two."""
-        return abs(self.forward - self.adjoint) / max(abs(self.forward), abs(self.adjoint))
+        """Relative to the larger of the two; 0 where both vanish."""
+        apart, size = abs(self.forward - self.adjoint), max(abs(self.forward), abs(self.adjoint))
+        return apart / size if size else apart
 
     @property
     def passed(self) -> bool:
@@ -101,18 +108,22 @@ class DotProductTest:
     def __str__(self) -> str:
         columns = ["<F' dx, y>", "<dx, F'^T y>", "difference"]
         table = plain_table(columns, [[self.forward, self.adjoint, self.difference]])
-        verdict = _verdict(self.passed, f"expected at most {self.tolerance:.0e}")
+        vanish = self.forward == self.adjoint == 0.0
+        note = "; both vanish: the step depends on nothing that is differentiated" if vanish else ""
+        verdict = _verdict(self.passed, f"expected at most {self.tolerance:.0e}{note}")
         return f"Dot-product test: {self.name}\n{table}\n{verdict}"
 
 
 @dataclass(frozen=True)
 class GradientComparison:
-    """Relative differences ``|g - g_0| / |g_0|`` of gradients from the first one."""
+    """Relative differences ``|g - g_0| / |g_0|`` of gradients from the first one, of length
+    ``norm``; the differences themselves where that is 0."""
 
     names: tuple[str, ...]
     differences: tuple[float, ...]
     notes: tuple[str, ...]
     tolerance: float = 1e-13
+    norm: float = 1.0
 
     @property
     def passed(self) -> bool:
@@ -121,7 +132,8 @@ class GradientComparison:
     def __str__(self) -> str:
         rows = list(zip(self.names, self.differences, self.notes, strict=True))
         table = plain_table(["gradient", "difference", "took"], rows)
-        return f"Gradients\n{table}\n{_verdict(self.passed, f'at most {self.tolerance:.0e}')}"
+        note = "" if self.norm else "; all vanish: the cost depends on nothing here"
+        return f"Gradients\n{table}\n{_verdict(self.passed, f'at most {self.tolerance:.0e}{note}')}"
 
 
 def taylor_test(
@@ -211,17 +223,18 @@ def compare_gradients(
 ) -> GradientComparison:
     """How far each gradient is from the first."""
     first, *_ = gradients.values()
-    scale = space.dot(first, first)
+    norm = math.sqrt(space.dot(first, first))
 
     def distance(gradient: Control) -> float:
         apart = difference(gradient, first)
-        return math.sqrt(space.dot(apart, apart) / scale)
+        return math.sqrt(space.dot(apart, apart)) / (norm or 1.0)
 
     return GradientComparison(
         tuple(gradients),
         tuple(distance(gradient) for gradient in gradients.values()),
         tuple((notes or {}).get(name, "") for name in gradients),
         tolerance,
+        norm,
     )
 
 

@@ -20,7 +20,13 @@ from dassim.assimilation.checks import (
     taylor_test,
 )
 from dassim.assimilation.control import Control
-from dassim.assimilation.cost import FourDVar, ObservationCost, Observations, ObservationTerm
+from dassim.assimilation.cost import (
+    FourDVar,
+    ObservationCost,
+    Observations,
+    ObservationTerm,
+    physical,
+)
 from dassim.assimilation.data import WholeVariable
 from dassim.assimilation.scores import point_weights
 from dassim.assimilation.transform import ControlTransform, Diagonal
@@ -66,15 +72,28 @@ def checks(setting: Setting, disk: Store | None = None) -> Iterator[Check]:
         )
     objective = distance_from_start(setting)
     zero = objective.transform.zero()
+    point = random_like(model.domain, zero, seed + 1)
     yield taylor_test(
         objective,
-        random_like(model.domain, zero, seed + 1),
+        point,
         random_like(model.domain, zero, seed + 2),
         objective.space,
         shares=objective.shares,
     )
-    yield compare_schedules(
-        objective.run, objective.transform.background, schedules(disk), disk, tolerance=1e-12
+    inputs = physical(objective.transform, point)  # at the state itself a steady one costs nothing
+    yield compare_schedules(objective.run, inputs, schedules(disk), disk, tolerance=1e-12)
+
+
+def coverage(setting: Setting) -> str:
+    """By which variables of the state the cost is differentiated, and by which not."""
+    missing = [name for name in _fields(setting.state) if name not in setting.sizes]
+    sizes = ", ".join(f"{name} ({size:.3g})" for name, size in setting.sizes.items())
+    text = f"Cost by the state: {sizes or 'nothing'}"
+    if not missing:
+        return text
+    return (
+        f"{text}\nnot by {', '.join(missing)}, even everywhere: give sizes in "
+        f"assimilation.control.state"
     )
 
 
@@ -114,11 +133,7 @@ def distance_from_start(setting: Setting) -> FourDVar:
 def sizes_of(model: Model, state: Any) -> dict[str, float]:
     """A share of the spread of each variable of ``state``; of those that do not vary none."""
     domain: Domain = model.domain
-    fields = {
-        name: leaf
-        for name, leaf in named_leaves(state).items()
-        if np.ndim(leaf) >= 2 and not name.startswith(REMEMBERED)
-    }
+    fields = _fields(state)
     weights = point_weights(model, fields)
     sizes = {}
     for name, leaf in fields.items():
@@ -129,3 +144,12 @@ def sizes_of(model: Model, state: Any) -> dict[str, float]:
         if spread > 1e-9 * math.sqrt(second / total):
             sizes[name] = SHARE * spread
     return sizes
+
+
+def _fields(state: Any) -> dict[str, Any]:
+    """The variables of ``state``, without what a time stepper remembers."""
+    return {
+        name: leaf
+        for name, leaf in named_leaves(state).items()
+        if np.ndim(leaf) >= 2 and not name.startswith(REMEMBERED)
+    }

@@ -37,7 +37,7 @@ def command(
     """
     import jax
 
-    from dassim.assimilation.verification import checks
+    from dassim.assimilation.verification import checks, coverage
     from dassim.cli.ranks import agreed, leave
     from dassim.config import Namelist, load
     from dassim.io.checkpoints import FolderStore
@@ -49,6 +49,8 @@ def command(
     passed = True
     with abort_on_error(comm):
         setting = prepared(loaded, comm, steps, spin_up, seed)
+        if comm.is_root:
+            typer.echo(f"{coverage(setting)}\n")
         with tempfile.TemporaryDirectory() as folder:
             for check in checks(setting, FolderStore(Path(folder), comm.rank)):
                 passed &= check.passed

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from dassim.config.experiment import Experiment
@@ -19,6 +20,20 @@ class Wrong(Plate):
         state = super().step(parameters, state)
         edge = jax.lax.stop_gradient(state.T[:, :1])
         return type(state)(state.T.at[:, :1].set(edge), state.tracers, state.time)
+
+
+class Still(Plate):
+    """At rest: 0 everywhere, and it stays so."""
+
+    def state(self, seed=0):
+        return jax.tree.map(jnp.zeros_like, super().state(seed))
+
+
+class Deaf(Plate):
+    """Whatever it is told, the next state is the same."""
+
+    def step(self, parameters, state):
+        return jax.tree.map(jax.lax.stop_gradient, super().step(parameters, state))
 
 
 @pytest.fixture
@@ -51,4 +66,39 @@ def test_a_derivative_that_leaves_something_out_fails(dassim, described):
     result = dassim("verify-adjoint", OCEAN)
     assert result.code == 1
     assert "FAILED: order 1.0" in result.out
+    assert result.out.endswith("FAILED: not all tests passed\n")
+
+
+def test_a_steady_state_at_rest_is_tested_as_far_as_it_goes_and_says_so(dassim, described):
+    described(Still)
+    result = dassim("verify-adjoint", OCEAN)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(
+        "Cost by the state: nothing\nnot by T, tracers.dye, even everywhere: give sizes in "
+        "assimilation.control.state\n"
+    )
+    assert "no order to be seen; expected remainders that are round-off, at most 0.0e+00" in (
+        result.out
+    )
+    assert "all vanish: the cost depends on nothing here" in result.out
+    assert result.out.count("passed: ") == 4
+
+
+def test_with_sizes_a_steady_state_is_tested_away_from_it(dassim, described, tmp_path):
+    described(Still)
+    path = tmp_path / "still.yaml"
+    section = "{window: {length: 1 h}, data: [{errors: {T: 1 K}}], control: {state: {T: 1 K}}}"
+    path.write_text(f"base: {OCEAN}\nassimilation: {section}\n")
+    result = dassim("verify-adjoint", path)
+    assert (result.code, result.err) == (0, "")
+    assert "Cost by the state: T (1)\nnot by tracers.dye, even everywhere" in result.out
+    assert "passed: order 2.0" in result.out or "passed: order 1.9" in result.out
+    assert "vanish" not in result.out
+
+
+def test_a_step_without_any_derivative_is_not_passed_in_silence(dassim, described):
+    described(Deaf)
+    result = dassim("verify-adjoint", OCEAN)
+    assert result.code == 1
+    assert "both vanish: the step depends on nothing that is differentiated" in result.out
     assert result.out.endswith("FAILED: not all tests passed\n")
