@@ -21,7 +21,11 @@ def command(
         typer.Option("--output", "-o", help="Folder of the page; RUN/plots/STREAM by default."),
     ] = None,
 ) -> None:
-    """Draw maps, sections and series of a run's fields, and a page index.html that shows them."""
+    """Draw maps, sections and series of a run's fields, and a page index.html that shows them.
+
+    Of a recovery, with --stream: increments, departures before and after, errors and their
+    deviations, parameters.
+    """
     import matplotlib as mpl
 
     import dassim
@@ -30,7 +34,7 @@ def command(
     from dassim.io.netcdf import OutputError
 
     mpl.use("Agg")
-    from dassim.cli.figures import gallery, page
+    from dassim.cli.figures import gallery, page, recovery
 
     try:
         data = dassim.open(run, stream)
@@ -47,7 +51,11 @@ def command(
                 f"cannot make {folder} ({error.strerror}); expected a folder for the figures; "
                 f"choose another by --output"
             ) from None
-        shown = list(gallery.draw_all(data, folder, record))
+        shown = [
+            *gallery.draw_all(data, folder, record),
+            *recovery.fields(folder, data, record),
+            *recovery.departures(folder, data),
+        ]
         page.write(folder / "index.html", data, run, shown)
     except OutputError as error:
         typer.echo(f"dassim plot: {error}", err=True)

@@ -248,11 +248,10 @@ def draw(scores: Scores, recovery: Recovery, results: Any, path: Path) -> None:
     units = {variable: results.variable(variable, leaves[variable]).units for variable in variables}
     ends = clock.seconds(window.first) / 86400.0, clock.seconds(window.last) / 86400.0
     data = dassim.open(path, "errors")
-    kinds = {"_truth": "Nature", "_first_guess_error": "Error of the first guess"}
     shown = [
         *figures.convergence(folder, IterationLog(path / ITERATIONS, recovery.comm).rows()),
         *figures.errors(folder, days, curves, units, ends),
-        *figures.fields(folder, data, {**kinds, "_analysis_error": "Error of the analysis"}),
+        *figures.fields(folder, data),
     ]
     page.write(folder / "index.html", data, path, shown)
     typer.echo(f"{len(shown)} figures: {folder / 'index.html'}")

@@ -36,14 +36,18 @@ def draw(
     symmetric: bool = False,
     power: float = 1.0,
     units: str | None = None,
+    like: Any = None,
 ) -> None:
     """A map of ``field (y, x)``, a DataArray of the dataset ``data``.
 
-    ``symmetric``: colours around 0; ``power``: below 1, small values are told apart better.
+    ``symmetric``: colours around 0; ``power``: below 1, small values are told apart better;
+    ``like``: a field whose colours it has, to be compared with.
     """
     x, y, spherical = edges(field, data)
-    values, printed = scaled(np.asarray(field.values, float), units or field.attrs.get("units", ""))
-    low, high = limits(values, symmetric=symmetric)
+    known = units or field.attrs.get("units", "")
+    values, printed = scaled(np.asarray(field.values, float), known)
+    range_of = values if like is None else scaled(np.asarray(like.values, float), known)[0]
+    low, high = limits(range_of, symmetric=symmetric)
     norm: Any = Normalize(low, high)
     if power != 1.0:
         low = 0.0

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cmocean  # noqa: F401 - names its colour maps cmo.*
 import numpy as np
 
-from dassim.cli.figures import maps
+from dassim.cli.figures import maps, series
 from dassim.cli.figures.gallery import Shown, date_of
-from dassim.cli.figures.series import COLOURS
+from dassim.cli.figures.series import COLOURS, Panel
 from dassim.cli.figures.style import figure, unit
+from dassim.io import derived
 
 STYLES = {"first guess": ("#888888", "--"), "analysis": (COLOURS[0], "-")}
 
@@ -80,25 +81,84 @@ def errors(
     )
 
 
+class Kind(NamedTuple):
+    """What a field of a recovery is, by the end of its name. ``like``: the end of the name of the
+    field whose colours it has."""
+
+    title: str
+    like: str | None = None
+    colours: str = "cmo.balance"
+
+
+SUFFIXES = {
+    "_increment": Kind("Increment"),
+    "_minus_first_guess": Kind("Data minus first guess"),
+    "_minus_analysis": Kind("Data minus analysis", like="_minus_first_guess"),
+    "_truth": Kind("Nature"),
+    "_first_guess_error": Kind("Error of the first guess"),
+    "_analysis_error": Kind("Error of the analysis"),
+    "_background_deviation": Kind("Deviation of background errors", colours="cmo.amp"),
+    "_analysis_deviation": Kind(
+        "Deviation of analysis errors", like="_background_deviation", colours="cmo.amp"
+    ),
+    "_first_guess": Kind("First guess"),
+    "_analysis": Kind("Analysis"),
+}
+"""Of the fields that a recovery writes; the first that fits counts."""
+
+
 def fields(
-    folder: Path, data: Any, suffixes: Mapping[str, str], colours: str = "cmo.balance"
+    folder: Path, data: Any, record: int = -1, suffixes: Mapping[str, Kind] = SUFFIXES
 ) -> Iterator[Shown]:
-    """Maps of the topmost level of all fields of ``data`` whose names end like ``suffixes``, which
-    say what they are."""
-    now = data.isel(time=-1)
-    for name in data.data_vars:
-        kind = next((words for suffix, words in suffixes.items() if name.endswith(suffix)), None)
-        if kind is None:
+    """Maps of the topmost level of all fields of ``data`` whose names end like ``suffixes``."""
+    now = data.isel(time=record)
+    for name in map(str, data.data_vars):
+        suffix = next((suffix for suffix in suffixes if name.endswith(suffix)), None)
+        if suffix is None:
             continue
-        field = now[name].load()
-        if field.ndim > 2:
-            field = field[0]
+        field, (kind, like, colours) = _topmost(now[name]), suffixes[suffix]
         if not np.isfinite(field.values).any():
             continue
-        variable = name.removesuffix(next(s for s in suffixes if name.endswith(s)))
-        title = f"{kind}: {variable}"
-        maps.draw(folder / f"{name}.png", field, now, title, date_of(now), colours, symmetric=True)
-        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', title)}, topmost level.")
+        variable = name.removesuffix(suffix)
+        other = f"{variable}{like}"
+        maps.draw(
+            folder / f"{name}.png",
+            field,
+            now,
+            f"{kind}: {variable}",
+            date_of(now),
+            colours,
+            symmetric=colours == "cmo.balance",
+            like=_topmost(now[other]) if like and other in now else None,
+        )
+        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', kind)}, topmost level.")
+
+
+def _topmost(field: Any) -> Any:
+    return (field[0] if field.ndim > 2 else field).load()
+
+
+def departures(folder: Path, data: Any) -> Iterator[Shown]:
+    """Root mean squares of departures, before and after, over the times of all records."""
+    before, after = "_minus_first_guess", "_minus_analysis"
+    names = [str(name).removesuffix(before) for name in data if str(name).endswith(before)]
+    if not names or data.sizes["time"] < 2:
+        return
+
+    def rms(name: str) -> np.ndarray:
+        field = data[name]
+        return np.sqrt((field**2).mean(field.dims[1:]).values)
+
+    panels = [
+        Panel(
+            f"Data minus run, root mean square: {name}",
+            str(data[f"{name}{before}"].attrs.get("units", "")),
+            {"first guess": rms(f"{name}{before}"), "analysis": rms(f"{name}{after}")},
+        )
+        for name in names
+    ]
+    series.draw(folder / "departures.png", derived.days(data["time"]), panels)
+    yield Shown("departures.png", "Departures of first guess and analysis from the data.")
 
 
 def derivatives(folder: Path, data: Any) -> Iterator[Shown]:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 import yaml
 
 import dassim as library
+from dassim.cli.figures import recovery as recovery_figures
 from dassim.config.experiment import Experiment
 from dassim.parallel import SerialCommunicator
 from dassim.simulation.snapshots import StateSeries
@@ -87,6 +89,42 @@ def test_a_twin_recovers_the_state_and_leaves_its_files(dassim, namelist, tmp_pa
     assert departures.sizes["time"] == 4
     assert abs(departures["T_minus_analysis"].values).max() < 1e-4
     assert (folder / "figures" / "index.html").exists()
+
+
+FIGURES = {
+    "increments": {"T_increment.png"},
+    "departures": {"T_minus_first_guess.png", "T_minus_analysis.png", "departures.png"},
+    "errors": {"T_truth.png", "T_first_guess_error.png", "T_analysis_error.png"},
+    "analysis_errors": {"T_background_deviation.png", "T_analysis_deviation.png"},
+}
+
+
+def test_dassim_plot_draws_the_streams_of_a_recovery(dassim, namelist, tmp_path):
+    assert dassim("twin", namelist(assimilation=INCREMENTAL), "-o", tmp_path).code == 0
+    for stream, files in FIGURES.items():
+        result = dassim("plot", tmp_path, "--stream", stream)
+        folder = tmp_path / "plots" / stream
+        assert (result.code, result.err) == (0, "")
+        assert result.out == f"{len(files)} figures: {folder}/index.html\n"
+        assert {path.name for path in folder.glob("*.png")} == files
+        assert all(file in (folder / "index.html").read_text() for file in files)
+
+
+def test_departures_before_and_after_share_their_colours(monkeypatch, tmp_path):
+    """Those of the first guess, whose departures are larger."""
+    ends = {}
+
+    def draw(path, field, data, title, when, colours, *, like=None, **options):
+        ends[path.stem] = float((field if like is None else like).max())
+
+    monkeypatch.setattr("dassim.cli.figures.maps.draw", draw)
+    dims, time = ("time", "y", "x"), [np.datetime64("2000-01-01")]
+    fields = {
+        f"T_minus_{kind}": (dims, np.full((1, 2, 2), size))
+        for kind, size in (("first_guess", 3.0), ("analysis", 1.0))
+    }
+    list(recovery_figures.fields(tmp_path, xr.Dataset(fields, {"time": time})))
+    assert ends == {"T_minus_first_guess": 3.0, "T_minus_analysis": 3.0}
 
 
 def test_dassim_run_goes_on_from_the_analysis(dassim, namelist, tmp_path):
