@@ -37,17 +37,20 @@ def draw(
     power: float = 1.0,
     units: str | None = None,
     like: Any = None,
+    from_zero: bool = False,
 ) -> None:
     """A map of ``field (y, x)``, a DataArray of the dataset ``data``.
 
     ``symmetric``: colours around 0; ``power``: below 1, small values are told apart better;
-    ``like``: a field whose colours it has, to be compared with.
+    ``like``: a field whose colours it has, to be compared with; ``from_zero``: up to the largest.
     """
     x, y, spherical = edges(field, data)
     known = units or field.attrs.get("units", "")
     values, printed = scaled(np.asarray(field.values, float), known)
     range_of = values if like is None else scaled(np.asarray(like.values, float), known)[0]
     low, high = limits(range_of, symmetric=symmetric)
+    if from_zero:
+        low, high = 0.0, float(np.nanmax(range_of)) or 1.0
     norm: Any = Normalize(low, high)
     if power != 1.0:
         low = 0.0

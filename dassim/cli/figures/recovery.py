@@ -129,6 +129,7 @@ def fields(
             date_of(now),
             colours,
             symmetric=colours == "cmo.balance",
+            from_zero=colours == "cmo.amp",
             like=_topmost(now[other]) if like and other in now else None,
         )
         yield Shown(f"{name}.png", f"{field.attrs.get('long_name', kind)}, topmost level.")
