@@ -1,8 +1,9 @@
 """What the gradient of a run costs: its time and memory over those of the run itself.
 
-Of the number of steps, for a namelist; every length in a process of its own, since the peak of a
-process's memory never falls. ``states``: by how many states of a rank the gradient's peak is above
-the run's; its compilation is in it, which on small grids is most.
+Of the number of steps, for a namelist; what is kept of the way is chosen as a recovery chooses it.
+Every length in a process of its own, since the peak of a process's memory never falls. ``states``:
+by how many states of a rank the gradient's peak is above the run's; its compilation is in it, which
+on small grids is most. ``planned``: states in memory at a time by the schedule.
 """
 
 from __future__ import annotations
@@ -18,6 +19,17 @@ from typing import Any
 
 HERE = Path(__file__).resolve()
 
+COLUMNS = (
+    "ranks",
+    "steps",
+    "forward (s)",
+    "gradient (s)",
+    "ratio",
+    "memory ratio",
+    "states",
+    "planned",
+)
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -25,7 +37,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, nargs="+", default=[25, 100, 400, 1600])
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--set", dest="overrides", action="append", default=[])
-    parser.add_argument("--states", type=int, default=8, help="states kept between segments")
+    parser.add_argument("--segment", type=int, default=50, help="steps of a segment, about")
+    parser.add_argument("--memory", type=float, default=1.0, help="GB a rank, as in a namelist")
+    parser.add_argument("--states", type=int, help="room for so many states in place of --memory")
     parser.add_argument("--disk", action="store_true", help="keep further states on disk")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -34,19 +48,21 @@ def main() -> int:
     if options.one is not None:
         return measure(options)
     print(f"{options.namelist.stem} on {platform.processor() or platform.machine()}, float64")
-    columns = ("ranks", "steps", "forward (s)", "gradient (s)", "ratio", "memory ratio", "states")
-    print("".join(f"{name:>14}" for name in columns), flush=True)
+    print("".join(f"{name:>14}" for name in COLUMNS), "  kept of the way", flush=True)
     for ranks in options.ranks:
         for steps in options.steps:
             row = in_process(options, ranks, steps)
-            print("".join(f"{row[name]:>14.4g}" for name in columns), flush=True)
+            figures = "".join(f"{row[name]:>14.4g}" for name in COLUMNS)
+            print(f"{figures}   {row['kept']}", flush=True)
     return 0
 
 
-def in_process(options: Any, ranks: int, steps: int) -> dict[str, float]:
+def in_process(options: Any, ranks: int, steps: int) -> dict[str, Any]:
     """The figures of one length of run, from a fresh program on so many ranks."""
     command = [sys.executable, str(HERE), str(options.namelist), "--one", str(steps)]
-    command += ["--states", str(options.states), *(["--disk"] if options.disk else [])]
+    command += ["--segment", str(options.segment), "--memory", str(options.memory)]
+    command += ["--states", str(options.states)] if options.states else []
+    command += ["--disk"] if options.disk else []
     command += [word for override in options.overrides for word in ("--set", override)]
     if ranks > 1:
         command = [str(HERE.parents[1] / "mpirun"), str(ranks), *command]
@@ -68,12 +84,14 @@ def measure(options: Any) -> int:
 
     from dassim.assimilation.objectives import Goal
     from dassim.assimilation.recovery import peak_memory
+    from dassim.assimilation.window import Window
     from dassim.config import Namelist, load
+    from dassim.config.assimilation import build_sweep
     from dassim.config.experiment import build_experiment
+    from dassim.config.schema.assimilation import Adjoint
     from dassim.io.checkpoints import FolderStore
     from dassim.parallel import world
     from dassim.simulation.adjoint import Run, cost, cost_and_gradient
-    from dassim.simulation.checkpoints import Schedule
     from dassim.simulation.segments import RunInputs, Segment, SegmentData
 
     comm, steps = world(), options.one
@@ -81,28 +99,33 @@ def measure(options: Any) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         experiment = build_experiment(namelist, comm)
-    segment = Segment(experiment.model, Goal("J", lambda state: jnp.sum(state.u**2)))
-    each = segment_length(steps)
-    lengths = (each,) * (steps // each)
-    last = len(lengths) - 1
-    run = Run(segment, lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
-    inputs = RunInputs(experiment.parameters, experiment.state)
-    schedule = Schedule(options.states, None if options.disk else 0)
-    state = sum(leaf.nbytes for leaf in jax.tree.leaves(experiment.state))
+    model, parameters, start = experiment.model, experiment.parameters, experiment.state
+    window = Window.of(0, steps, segment_length(steps, options.segment))
+    state = sum(leaf.nbytes for leaf in jax.tree.leaves(start))
+    memory = options.memory
+    if options.states:
+        memory = 1e-9 * max(comm.allgather(state)) * (options.states + 0.5)
+    section = Adjoint(memory=memory, disk=options.disk)
+    schedule, rematerialisation = build_sweep(section, window, model, parameters, start)
+    goal = Goal("J", lambda state: jnp.sum(state.u**2))
+    segment = Segment(model, goal, None, rematerialisation)
+    last = len(window.lengths) - 1
+    run = Run(segment, window.lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
+    inputs = RunInputs(parameters, start)
 
-    def timed(call: Any) -> tuple[float, float]:
-        """Seconds of the second call, and the peak of memory after it."""
+    def timed(call: Any) -> tuple[Any, float, float]:
+        """What the second call gives, its seconds, and the peak of memory after it."""
         for _ in range(2):
             comm.barrier()
             begin = time.perf_counter()
-            call()
+            found = call()
             took = time.perf_counter() - begin
-        return max(comm.allgather(took)), max(comm.allgather(peak_memory()))
+        return found, max(comm.allgather(took)), max(comm.allgather(peak_memory()))
 
     with tempfile.TemporaryDirectory() as folder:
         store = FolderStore(Path(folder), comm.rank) if schedule.uses_disk else None
-        forward, run_peak = timed(lambda: cost(run, inputs))
-        gradient, peak = timed(lambda: cost_and_gradient(run, inputs, schedule, store))
+        _, forward, run_peak = timed(lambda: cost(run, inputs))
+        found, gradient, peak = timed(lambda: cost_and_gradient(run, inputs, schedule, store))
     if comm.is_root:
         row = {
             "ranks": comm.size,
@@ -112,19 +135,32 @@ def measure(options: Any) -> int:
             "ratio": gradient / forward,
             "memory ratio": peak / run_peak,
             "states": (peak - run_peak) / state,
+            "planned": found.tally.states,
+            "kept": kept(rematerialisation, found.tally.disk),
         }
         print(json.dumps(row))
     return 0
 
 
-def segment_length(steps: int) -> int:
-    """The divisor of ``steps`` next to 50: what lies inside takes 15 states at a time.
+def kept(rematerialisation: Any, disk: int) -> str:
+    """In words."""
+    if not rematerialisation.steps:
+        inside = "all of every step"
+    elif not rematerialisation.blocks:
+        inside = "the state after every step"
+    else:
+        inside = "states of blocks of steps"
+    return f"{inside}{f', {disk} states on disk' if disk else ''}"
+
+
+def segment_length(steps: int, about: int = 50) -> int:
+    """The divisor of ``steps`` next to ``about``.
 
     >>> [segment_length(steps) for steps in (25, 100, 400, 1600)]
     [25, 50, 50, 50]
     """
     divisors = [n for n in range(1, steps + 1) if steps % n == 0]
-    return min(divisors, key=lambda n: abs(n - 50))
+    return min(divisors, key=lambda n: abs(n - about))
 
 
 if __name__ == "__main__":
