@@ -16,6 +16,7 @@ from dassim.config.schema.profiles import (
     Front,
     Levels,
     Linear,
+    NealeHoskins,
     Sinusoid,
     Step,
     Uniform,
@@ -64,6 +65,13 @@ def _(profile: DoubleGyre, at: Points, key: KeyPath) -> np.ndarray:
 def _(profile: Abernathey, at: Points, key: KeyPath) -> np.ndarray:
     r = at.fraction(profile.axis, key)
     return profile.amplitude * np.where(r < 5 / 6, np.cos(3 * np.pi * r), 0.0)
+
+
+@values.register
+def _(profile: NealeHoskins, at: Points, key: KeyPath) -> np.ndarray:
+    latitude = np.deg2rad(np.clip(at.position("y", key), -60.0, 60.0))
+    shape = 1.0 - np.sin(1.5 * latitude) ** 2
+    return profile.poles + (profile.equator - profile.poles) * shape
 
 
 @values.register

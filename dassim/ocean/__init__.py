@@ -8,7 +8,6 @@ from dassim.ocean.forcing import (
     Restoring,
     Sponge,
     SurfaceForcing,
-    TimeSeries,
 )
 from dassim.ocean.mixing import (
     AbstractVerticalMixing,
@@ -41,7 +40,6 @@ __all__ = [
     "Restoring",
     "Sponge",
     "SurfaceForcing",
-    "TimeSeries",
     "VectorInvariant",
     "surface_enhanced",
 ]

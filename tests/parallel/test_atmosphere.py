@@ -14,7 +14,7 @@ from tests.models.namelists import ATMOSPHERE, SMALLER, build, differences_betwe
 STEPS = 100
 
 
-@pytest.mark.parametrize("name", ["galewsky", "held_suarez"])
+@pytest.mark.parametrize("name", ["galewsky", "held_suarez", "aquaplanet"])
 def test_a_hundred_steps_are_the_same_as_on_one_rank(name):
     differences = differences_between_ranks(name, STEPS, SMALLER[name])
     assert max(differences.values()) <= 1e-12, differences

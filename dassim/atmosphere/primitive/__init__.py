@@ -1,8 +1,11 @@
 """The hydrostatic primitive equations of the atmosphere."""
 
+from dassim.atmosphere.primitive.boundary_layer import BoundaryLayer
+from dassim.atmosphere.primitive.condensation import Condensation, PositiveHumidity
 from dassim.atmosphere.primitive.convection import DryAdjustment
 from dassim.atmosphere.primitive.initial import BaroclinicZone, isothermal_rest
 from dassim.atmosphere.primitive.model import AtmosphereModel
+from dassim.atmosphere.primitive.moist_convection import BettsMiller
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.physics import (
     AbstractColumnPhysics,
@@ -11,6 +14,7 @@ from dassim.atmosphere.primitive.physics import (
     HeldSuarez,
     Sponge,
 )
+from dassim.atmosphere.primitive.radiation import GreyRadiation
 from dassim.atmosphere.primitive.state import AtmosphereState
 
 __all__ = [
@@ -19,10 +23,15 @@ __all__ = [
     "AtmosphereParameters",
     "AtmosphereState",
     "BaroclinicZone",
+    "BettsMiller",
+    "BoundaryLayer",
     "Change",
     "Columns",
+    "Condensation",
     "DryAdjustment",
+    "GreyRadiation",
     "HeldSuarez",
+    "PositiveHumidity",
     "Sponge",
     "isothermal_rest",
 ]

@@ -9,6 +9,8 @@ of pressure through their faces::
     d(h T)/dt + div(h u T) + d(w T)/dz = kappa h T omega / p + Q
     d(h c)/dt + div(h u c) + d(w c)/dz = ...
 
+In moist air the virtual temperature, ``T (1 + 0.608 q)``, stands for ``T`` beside the gas constant.
+
 They are those of the ocean with pressure for height (Marshall et al. 2004, Mon. Wea. Rev. 132,
 2882): ``dynamics`` moves both. In space mass is conserved to round-off, and without forcing,
 friction and polar filter so is the energy ``sum of h (cp T + K) + ps phi_s``
@@ -30,6 +32,7 @@ from dassim.atmosphere.primitive.column import geopotential, pressure_work
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.atmosphere.primitive.state import VARIABLES, AtmosphereState
+from dassim.atmosphere.primitive.water import virtual_factor
 from dassim.dynamics.continuity import horizontal_outflow, vertical_transport, volume_transports
 from dassim.dynamics.friction import sum_of
 from dassim.dynamics.momentum import (
@@ -65,13 +68,15 @@ DAMPING_POWER = 4
 
 class View(eqx.Module):
     """A state with halos: ``fields`` by name; ``stretch`` ps over the reference pressure, and the
-    pressure thickness (Pa) of the levels, at all four kinds of points; surface geopotential."""
+    pressure thickness (Pa) of the levels, at all four kinds of points; surface geopotential;
+    virtual temperature."""
 
     grid: Grid
     fields: dict[str, Field]
     stretch: Staggered
     thickness: Staggered
     ground: Field
+    virtual_temperature: Field
 
     @property
     def u(self) -> Field:
@@ -168,7 +173,11 @@ class AtmosphereModel(eqx.Module):
         at_u, at_v = avg_x_c2f(at_c), avg_y_c2f(at_c)
         stretch = Staggered(c=at_c, u=at_u, v=at_v, q=avg_x_c2f(at_v))
         dz = grid.levels.dz.c
-        return View(grid, fields, stretch, stretch.map(lambda s: dz * s), ground)
+        virtual = fields["T"]
+        if "q" in fields:
+            gas, water = parameters.gas_constant, parameters.water
+            virtual = virtual * apply(lambda q: virtual_factor(q, gas, water), fields["q"])
+        return View(grid, fields, stretch, stretch.map(lambda s: dz * s), ground, virtual)
 
     # -- dynamics ---------------------------------------------------------------------------------
 
@@ -238,12 +247,12 @@ class AtmosphereModel(eqx.Module):
     def _acceleration(self, parameters: AtmosphereParameters, here: View, upward: Field) -> Vector:
         """By inertia, the Coriolis force and the pressure gradient."""
         grid, u, v = self.grid, here.u, here.v
-        phi = geopotential(grid, parameters.gas_constant, here.temperature, here.ground)
+        phi = geopotential(grid, parameters.gas_constant, here.virtual_temperature, here.ground)
         log = apply(jnp.log, here.fields["ps"])
         slope_x, slope_y = gradient_force(grid, log)
         pressure = (
-            parameters.gas_constant * avg_x_c2f(here.temperature) * slope_x,
-            parameters.gas_constant * avg_y_c2f(here.temperature) * slope_y,
+            parameters.gas_constant * avg_x_c2f(here.virtual_temperature) * slope_x,
+            parameters.gas_constant * avg_y_c2f(here.virtual_temperature) * slope_y,
         )
         vorticity = grid.coriolis.q + relative_vorticity(grid, u, v)
         terms = [
@@ -256,12 +265,12 @@ class AtmosphereModel(eqx.Module):
 
     def _compression(self, parameters: AtmosphereParameters, here: View, outflow: Field) -> Field:
         """``kappa h T omega / p`` (K Pa/s) at cells."""
-        grid, kappa = self.grid, parameters.gas_constant / parameters.heat_capacity
+        grid, kappa, T = self.grid, parameters.air.kappa, here.virtual_temperature
         log = apply(jnp.log, here.fields["ps"])
         through_x, through_y = here.transports
-        along = avg_x_f2c(through_x * avg_x_c2f(here.temperature) * diff_x_c2f(log))
-        along = along + avg_y_f2c(through_y * avg_y_c2f(here.temperature) * diff_y_c2f(log))
-        return kappa * (along - pressure_work(grid, here.temperature, outflow)) / grid.area.c
+        along = avg_x_f2c(through_x * avg_x_c2f(T) * diff_x_c2f(log))
+        along = along + avg_y_f2c(through_y * avg_y_c2f(T) * diff_y_c2f(log))
+        return kappa * (along - pressure_work(grid, T, outflow)) / grid.area.c
 
     def _damped(
         self, parameters: AtmosphereParameters, here: View, rates: dict[str, Field]

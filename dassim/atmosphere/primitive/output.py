@@ -10,7 +10,12 @@ import jax.numpy as jnp
 
 from dassim.atmosphere.primitive.column import geopotential
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
-from dassim.atmosphere.primitive.state import HUMIDITY, VARIABLES, AtmosphereState
+from dassim.atmosphere.primitive.state import (
+    HUMIDITY,
+    SURFACE_TEMPERATURE,
+    VARIABLES,
+    AtmosphereState,
+)
 from dassim.dynamics.continuity import horizontal_outflow, vertical_transport
 from dassim.dynamics.momentum import kinetic_energy, relative_vorticity
 from dassim.dynamics.polar import PolarFilter, zonal_resolution
@@ -60,7 +65,7 @@ DIAGNOSED: dict[str, Variable] = {
     )
 }
 
-OUTPUTS: dict[str, Variable] = VARIABLES | DIAGNOSED
+OUTPUTS: dict[str, Variable] = VARIABLES | DIAGNOSED | {"Ts": SURFACE_TEMPERATURE}
 
 
 def output_variables(tracers: Iterable[str] = ()) -> dict[str, Variable]:
@@ -90,9 +95,8 @@ class Diagnosis(NamedTuple):
 
     @property
     def geopotential(self) -> Field:
-        return geopotential(
-            self.grid, self.parameters.gas_constant, self.view.temperature, self.view.ground
-        )
+        gas, virtual = self.parameters.gas_constant, self.view.virtual_temperature
+        return geopotential(self.grid, gas, virtual, self.view.ground)
 
 
 def output(
@@ -104,7 +108,9 @@ def output(
     """The owned points of the outputs ``names``. ``view``: the state with halos, which diagnosed
     fields need."""
     names = tuple(names)
-    prognostic = {name: field.data for name, field in state.fields().items()} | {"ps": state.ps}
+    prognostic = {name: field.data for name, field in state.fields().items()}
+    if (Ts := parameters.temperature_below(state)) is not None:
+        prognostic["Ts"] = Ts
     known = prognostic.keys() | DIAGNOSED.keys()
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"found outputs {unknown}; expected some of {sorted(known)}")

@@ -25,6 +25,10 @@ VARIABLES: dict[str, Variable] = {
 HUMIDITY = Variable("q", "c", "1", "specific humidity", "specific_humidity")
 """The tracer of this name is water vapour."""
 
+SURFACE_TEMPERATURE = Variable(
+    "Ts", "c", "K", "temperature of the surface", "surface_temperature", levels=False
+)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class AtmosphereState:
 
     ``u`` at x-faces and ``v`` at y-faces (m/s), ``T`` (K) and ``tracers`` (per mass of air), by
     name, at cells, all ``(nz, ny, nx)``; surface pressure ``ps (ny, nx)`` (Pa); ``time`` (s) since
-    the start. ``previous`` is what a multi-step time stepper remembers.
+    the start. ``previous`` is what a multi-step time stepper remembers. ``Ts (ny, nx)`` (K) is the
+    temperature of the surface, where there is physics that asks for it.
     """
 
     u: jax.Array
@@ -43,6 +48,7 @@ class AtmosphereState:
     tracers: dict[str, jax.Array] = field(default_factory=dict)
     time: jax.Array | float = 0.0
     previous: AtmosphereState | None = None
+    Ts: jax.Array | None = None
 
     @classmethod
     def of(
@@ -53,6 +59,7 @@ class AtmosphereState:
         T: ArrayLike,
         ps: ArrayLike,
         tracers: Mapping[str, ArrayLike] | None = None,
+        Ts: ArrayLike | None = None,
     ) -> AtmosphereState:
         """From numbers, or anything that broadcasts to the shape; no wind through walls."""
         dtype = grid.levels.dz.c.data.dtype
@@ -68,6 +75,7 @@ class AtmosphereState:
             fill("c", ps, grid.shape[1:]),
             {name: fill("c", value) for name, value in (tracers or {}).items()},
             jnp.zeros((), jax.dtypes.canonicalize_dtype("float64")),
+            Ts=None if Ts is None else fill("c", Ts, grid.shape[1:]),
         )
 
     def fields(self) -> dict[str, Field]:

@@ -18,23 +18,33 @@ from dassim.atmosphere.primitive.output import kinetic_energy_in_all
 from dassim.atmosphere.primitive.stability import stability_limits
 from dassim.atmosphere.shallow_water import Planet
 from dassim.config.arrays import as_arrays
+from dassim.config.atmosphere.columns import process
 from dassim.config.atmosphere.orography import ground_height
 from dassim.config.build import build_domain, build_grid
+from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
 from dassim.config.friction import lateral_friction
 from dassim.config.limits import too_long_steps
 from dassim.config.noise import normal_noise
 from dassim.config.numerics import advection_scheme, time_stepper
 from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
+from dassim.config.points import Basin
 from dassim.config.schema import AtmosphereNamelist
 from dassim.config.schema import assimilation as numbers
 from dassim.config.schema.atmosphere import primitive as schema
+from dassim.config.schema.atmosphere.surface import SlabOcean
 from dassim.config.schema.grid import LatLonGrid
+from dassim.config.schema.run import Time
+from dassim.config.series import in_time
 from dassim.dynamics.friction import DivergenceDamping
 from dassim.dynamics.polar import PolarFilter
+from dassim.dynamics.series import TimeSeries
 from dassim.dynamics.tracers import LateralDiffusion
 from dassim.grid import Grid
 from dassim.parallel import AbstractCommunicator
+
+WATER_HEAT_CAPACITY = 4.184e6
+"""J/(m3 K), of liquid water."""
 
 
 def build_atmosphere(
@@ -52,6 +62,7 @@ def build_atmosphere(
     planet = Planet(namelist.grid.radius, namelist.grid.rotation, physics.gravity)
     ground = ground_height(namelist.orography, grid)
     start = start_of(namelist.initial, grid, planet, physics, ground)
+    surface = surface_temperature(namelist.surface, grid, time)
     polar = physics.polar_filter
     model = AtmosphereModel(
         grid,
@@ -61,8 +72,16 @@ def build_atmosphere(
         vertical_advection=advection_scheme(physics.vertical_advection),
         stepper=time_stepper(physics.stepper),
     )
-    parameters = as_arrays(coefficients(physics, start.ground), namelist.precision)
-    state = model.start(with_noise(namelist.initial.noise, start.state, grid))
+    parameters = coefficients(physics, start.ground)
+    state = with_vapour(namelist.initial.relative_humidity, start.state, parameters, grid)
+    state = with_noise(namelist.initial.noise, state, grid)
+    if isinstance(namelist.surface, SlabOcean):
+        parameters = replace(parameters, slab=WATER_HEAT_CAPACITY * namelist.surface.depth)
+        state = replace(state, Ts=surface)
+    else:
+        parameters = replace(parameters, surface_temperature=surface)
+    parameters = as_arrays(parameters, namelist.precision)
+    state = model.start(state)
     speed = namelist.expected_speed or 0.0
     for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
         if grid.domain.comm.is_root:
@@ -84,36 +103,6 @@ def coefficients(physics: schema.Physics, ground: np.ndarray) -> AtmosphereParam
         LateralDiffusion(diffusion.diffusivity, diffusion.biharmonic, diffusion.scale_length),
         tuple(process(section) for section in physics.columns),
     )
-
-
-@singledispatch
-def process(section: Any) -> model_of.AbstractColumnPhysics:
-    """A process within columns. A new one registers its function here."""
-    raise TypeError(f"found a process of {type(section)}; expected a type that is registered")
-
-
-@process.register
-def _(section: schema.HeldSuarez) -> model_of.AbstractColumnPhysics:
-    return model_of.HeldSuarez(
-        section.equator,
-        section.contrast,
-        section.stability,
-        section.stratosphere,
-        section.sigma_b,
-        1.0 / section.friction_time,
-        1.0 / section.air_time,
-        1.0 / section.surface_time,
-    )
-
-
-@process.register
-def _(section: schema.Sponge) -> model_of.AbstractColumnPhysics:
-    return model_of.Sponge(1.0 / section.timescale, section.sigma)
-
-
-@process.register
-def _(section: schema.DryAdjustment) -> model_of.AbstractColumnPhysics:
-    return model_of.DryAdjustment(section.sweeps)
 
 
 # -- the start ------------------------------------------------------------------------------------
@@ -157,6 +146,37 @@ def _(
 ) -> Start:
     zone = model_of.BaroclinicZone(planet, physics.gas_constant, section.speed)
     return Start(zone.state(grid, section.perturbation), zone.ground_of(grid))
+
+
+def surface_temperature(section: Any, grid: Grid, run: Time) -> Any:
+    """K, at this rank's cells, or a series of it; ``None`` without a surface. All ranks call this
+    together."""
+    if section is None:
+        return None
+    key = ("surface", "temperature")
+    found = in_time(section.temperature, Basin.of(grid).points("c", surface=True), key, run)
+    if isinstance(found, TimeSeries):
+        if isinstance(section, SlabOcean):
+            message = mismatch("records in time", "one field", "extract the record of the start")
+            raise NamelistError([Problem((*key, "variable"), message)])
+        return found
+    return jnp.broadcast_to(found, grid.shape[1:])
+
+
+def with_vapour(
+    relative_humidity: float | None,
+    state: AtmosphereState,
+    parameters: AtmosphereParameters,
+    grid: Grid,
+) -> AtmosphereState:
+    """``state`` with air of this relative humidity, and no more vapour in a level than in the ones
+    below it; ``None``: without vapour."""
+    if relative_humidity is None:
+        return state
+    columns = model_of.Columns.of(grid, parameters, state)
+    vapour = relative_humidity * columns.saturation
+    least = jax.lax.cummin(vapour, axis=0, reverse=True)
+    return replace(state, tracers=state.tracers | {"q": least.astype(state.T.dtype)})
 
 
 def with_noise(noise: schema.Noise, state: AtmosphereState, grid: Grid) -> AtmosphereState:

@@ -15,8 +15,9 @@ from dassim.config.points import Points
 from dassim.config.schema.profiles import SeriesFromFile
 from dassim.config.schema.run import Time
 from dassim.config.times import record_times
+from dassim.dynamics.series import TimeSeries
 from dassim.io.windows import Series, Windows
-from dassim.ocean import OceanParameters, TimeSeries
+from dassim.ocean import OceanParameters
 from dassim.simulation.errors import RunError
 from dassim.simulation.events import Every, Schedule
 

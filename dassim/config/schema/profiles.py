@@ -108,6 +108,17 @@ class Abernathey(AbstractProfile[Value], Generic[Value]):
     """Axis along which the values change."""
 
 
+class NealeHoskins(AbstractProfile[Value], Generic[Value]):
+    """poles + (equator - poles) (1 - sin(3 lat / 2)^2) within 60 degrees of the equator, poles
+    beyond: the surface of an aquaplanet. Neale & Hoskins (2000), Atmos. Sci. Lett. 1, 101."""
+
+    type: Literal["neale_hoskins"]
+    equator: Value
+    """Value at the equator."""
+    poles: Value
+    """Value poleward of 60 degrees."""
+
+
 class Levels(AbstractProfile[Value], Generic[Value]):
     """One value for each level."""
 
@@ -217,6 +228,7 @@ SurfaceProfile = TypeAliasType(
         | Sinusoid[Value]
         | DoubleGyre[Value]
         | Abernathey[Value]
+        | NealeHoskins[Value]
         | SeriesFromFile[Value],
         Field(discriminator="type"),
         _OrValue(),

@@ -81,6 +81,44 @@ def test_what_cannot_be_is_refused(dassim, tmp_path, overrides, words):
     assert words in result.err
 
 
+MOIST = {
+    "no surface": (["surface=null"], "grey_radiation and no section surface; expected a surface"),
+    "no vapour": (
+        ["initial.relative_humidity=null"],
+        "no relative_humidity in the section initial",
+    ),
+    "a surface that is not there": (
+        ["surface={type: given, temperature: {type: file, file: none.nc, variable: sst}}"],
+        "surface.temperature.file: found no file",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "words"), MOIST.values(), ids=MOIST)
+def test_moist_physics_is_refused_without_what_it_acts_on(dassim, overrides, words):
+    small = with_set([*SMALLER["aquaplanet"], *overrides])
+    result = dassim("check", ATMOSPHERE["aquaplanet"], *small)
+    assert result.code == 2
+    assert words in result.err
+
+
+def test_a_slab_ocean_changes_its_temperature_and_is_written(dassim, tmp_path):
+    small = with_set(
+        [
+            *SMALLER["aquaplanet"],
+            "time.duration=10 min",
+            "surface={type: slab, depth: 2.4 m, temperature: 290 K}",
+            "output=[{name: fields, every: 10 min, kind: snapshot, variables: [T, q, Ts]}]",
+        ]
+    )
+    result = dassim("run", ATMOSPHERE["aquaplanet"], "-o", tmp_path / "slab", *small)
+    assert (result.code, result.err) == (0, "")
+    data = library.open(tmp_path / "slab")
+    assert data["Ts"].attrs["standard_name"] == "surface_temperature"
+    change = float(abs(data["Ts"][-1].astype(float) - 290.0).max())
+    assert 1e-3 < change < 1.0
+
+
 def test_a_run_writes_fields_and_figures(dassim, tmp_path):
     small = with_set(
         [

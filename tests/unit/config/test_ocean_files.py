@@ -17,8 +17,8 @@ from dassim.config.experiment import build_experiment
 from dassim.config.gridded import read_records
 from dassim.config.schema.profiles import FromFile
 from dassim.config.units import Stress, Temperature
+from dassim.dynamics.series import TimeSeries
 from dassim.io.netcdf import LIBRARY
-from dassim.ocean import TimeSeries
 from dassim.parallel import SerialCommunicator
 from tests.unit.config.ocean import basin, ocean, refusals, write_netcdf
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.ocean.forcing import TimeSeries
+from dassim.dynamics.series import TimeSeries
 
 
 @pytest.mark.parametrize("time", [-5.0, 0.0, 3.0, 10.0, 17.5, 30.0, 99.0])

@@ -7,8 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, Strict, model_validator
 
 from dassim.config.explain import refuse
+from dassim.config.schema.atmosphere.columns import ColumnPhysics
 from dassim.config.schema.atmosphere.orography import FlatGround, Orography
 from dassim.config.schema.atmosphere.polar import PolarFilter, require_circles
+from dassim.config.schema.atmosphere.surface import Surface
 from dassim.config.schema.friction import Friction
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.numerics import (
@@ -25,7 +27,6 @@ from dassim.config.units import (
     AirTemperature,
     BiharmonicDiffusivity,
     Diffusivity,
-    Duration,
     HeatCapacity,
     Length,
     Pressure,
@@ -104,51 +105,6 @@ class Diffusion(Section):
     cell's size and the biharmonic one with its cube; without, they are constant."""
 
 
-class HeldSuarez(Section):
-    """Relaxation of temperature and near-surface wind, in place of all physics. Held & Suarez
-    (1994), Bull. Amer. Meteor. Soc. 75, 1825."""
-
-    type: Literal["held_suarez"]
-    equator: AirTemperature = 315.0
-    """Temperature at the ground of the equator."""
-    contrast: TemperatureDifference = 60.0
-    """Difference of temperature between equator and poles."""
-    stability: TemperatureDifference = 10.0
-    """Growth of the potential temperature with height, in the tropics."""
-    stratosphere: AirTemperature = 200.0
-    """Lowest temperature."""
-    sigma_b: Annotated[float, Field(gt=0, lt=1)] = 0.7
-    """Top of the layer near the ground."""
-    friction_time: Duration = 86400.0
-    """Time over which wind at the ground decays."""
-    air_time: Duration = 40 * 86400.0
-    """Time over which air relaxes to its temperature."""
-    surface_time: Duration = 4 * 86400.0
-    """The same at the ground of the equator."""
-
-
-class Sponge(Section):
-    """Decay of the wind near the top."""
-
-    type: Literal["sponge"]
-    timescale: Duration
-    """Time over which the wind at the top decays."""
-    sigma: Annotated[float, Field(gt=0, lt=1)]
-    """Where it begins; it grows with the square of the distance from here."""
-
-
-class DryAdjustment(Section):
-    """Mixing of neighbouring levels that are unstable, at once and without loss of energy. After
-    Manabe et al. (1965), Mon. Wea. Rev. 93, 769."""
-
-    type: Literal["dry_adjustment"]
-    sweeps: Count = 10
-    """How often all pairs of levels are looked at in a step."""
-
-
-ColumnPhysics = Annotated[HeldSuarez | Sponge | DryAdjustment, Field(discriminator="type")]
-
-
 class Physics(Section):
     """The atmosphere's equations."""
 
@@ -178,6 +134,8 @@ class Physics(Section):
 
 # -- the start ------------------------------------------------------------------------------------
 
+RelativeHumidity = Annotated[float, Field(ge=0, le=1)]
+
 
 class Noise(Section):
     """Normal noise: standard deviations of what is added to the variables, point by point.
@@ -203,6 +161,8 @@ class IsothermalRest(Section):
     """Temperature."""
     pressure: Pressure = 1e5
     """Pressure at height 0 of the ground."""
+    relative_humidity: RelativeHumidity | None = None
+    """Of the air; without it there is no vapour in the model."""
     noise: Noise = Noise()
     """Noise on top."""
 
@@ -216,6 +176,8 @@ class BaroclinicZone(Section):
     """Largest wind."""
     perturbation: Speed = 0.0
     """Bump of the wind at 20 E, 40 N, from which a wave grows; 0 for a flow that stays."""
+    relative_humidity: RelativeHumidity | None = None
+    """Of the air; without it there is no vapour in the model."""
     noise: Noise = Noise()
     """Noise on top."""
 
@@ -236,6 +198,8 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
     """The atmosphere's equations."""
     orography: Orography = FlatGround(type="flat")
     """Height of the ground."""
+    surface: Surface | None = None
+    """Water below the air, for physics that asks for its temperature."""
     initial: Initial
     """State at the start."""
     expected_speed: Speed | None = None
@@ -254,6 +218,7 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
         if self.physics.polar_filter is not None:
             require_circles(self.grid, "a polar filter", "physics")
         require_circles(self.grid, f"a state of type {self.initial.type}", "initial")
+        self._check_columns()
         own_ground = isinstance(self.initial, BaroclinicZone)
         if own_ground and not isinstance(self.orography, FlatGround):
             raise refuse(
@@ -263,3 +228,22 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
                 key="orography",
             )
         return self
+
+    def _check_columns(self) -> None:
+        """Refuses processes that lack what they act on."""
+        for index, process in enumerate(self.physics.columns):
+            key = f"physics.columns.{index}"
+            if process.needs_surface and self.surface is None:
+                raise refuse(
+                    "a surface below it",
+                    "add the section surface, such as {type: given, temperature: 300 K}",
+                    found=f"{process.type} and no section surface",
+                    key=key,
+                )
+            if process.needs_vapour and self.initial.relative_humidity is None:
+                raise refuse(
+                    "vapour in the air",
+                    "set initial.relative_humidity",
+                    found=f"{process.type} and no relative_humidity in the section initial",
+                    key=key,
+                )
