@@ -46,6 +46,9 @@ ranks_per_node = 1
 MPIR_CVAR_CH4_NETMOD = "ofi"
 """
 
+OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
+"""States in which jobs have ended."""
+
 QUICK_TO_COMPILE = {
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
@@ -161,8 +164,7 @@ class Job:
 
     def wait(self, seconds: float = 240.0) -> list[str]:
         """States in which the job, or the members of an array, have ended."""
-        over = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
-        wait_until(lambda: set(self.states) <= over, seconds, lambda: f"{self.facts}\n{self.log}")
+        wait_until(lambda: set(self.states) <= OVER, seconds, lambda: f"{self.facts}\n{self.log}")
         return self.states
 
     def wait_for_ranks(self, run: Path, seconds: float = 60.0) -> None:
@@ -170,14 +172,16 @@ class Job:
         wait_until(lambda: bool(self.ranks(run)), seconds, lambda: f"{self.facts}\n{self.log}")
 
     def wait_for_state(self, state: str, seconds: float = 60.0) -> None:
-        wait_until(lambda: state in self.states, seconds, lambda: f"{self.facts}\n{self.log}")
+        wanted = {state, *OVER}
+        wait_until(lambda: wanted & set(self.states), seconds, lambda: f"{self.facts}\n{self.log}")
+        assert state in self.states, f"{self.facts}\n{self.log}"
 
     def wait_for(self, text: str, seconds: float = 240.0) -> None:
         """Until the job has printed ``text``."""
         wait_until(lambda: text in self.log, seconds, lambda: f"{self.facts}\n{self.log}")
 
 
-def wait_until(done: Callable[[], bool], seconds: float, explain: Callable[[], str]) -> None:
+def wait_until(done: Callable[[], object], seconds: float, explain: Callable[[], str]) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, f"waited {seconds} s: {explain()}"

@@ -13,7 +13,7 @@ import pytest
 
 import dassim
 from tests.harness.kill import fingerprint
-from tests.jobs.conftest import RECOVERY
+from tests.jobs.conftest import RECOVERY, wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1500)]
 
@@ -57,13 +57,12 @@ def test_a_disturbed_chain_ends_with_the_figures_of_the_same_state(cluster):
 
 
 def test_after_the_failure_of_a_node_a_job_goes_on_from_its_newest_restart(cluster):
-    namelist = cluster.namelist("node", days=6)
+    namelist = cluster.namelist("node", days=90)
     run, other = cluster.home / "node", cluster.home / "undisturbed"
     (job,) = cluster.submit(namelist, "--folder", run)
-    job.wait_for("  step 100/", LONG)
+    wait_until(lambda: list(run.glob("restarts/0*")), LONG, lambda: job.log)
     cluster.do_as_root("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=test")
     job.wait_for_state("PENDING", LONG)
-    cluster.do_as_root("scontrol", "update", "NodeName=n2", "State=RESUME")
     assert job.wait(LONG) == ["COMPLETED"], job.log
     assert "going on from " in job.log
     (alone,) = cluster.submit(namelist, "--folder", other)
