@@ -144,7 +144,7 @@ def test_a_stopped_recovery_goes_on_with_the_same_numbers(dassim, namelist, tmp_
     folder = tmp_path / "parts"
     codes = [dassim("twin", path, "-o", folder, "--wall-clock", "1 ms").code]
     while codes[-1] == 75 and len(codes) < 100:
-        codes.append(dassim("twin", path, "-o", folder, "--resume", "--wall-clock", "1 s").code)
+        codes.append(dassim("twin", path, "-o", folder, "--resume", "--wall-clock", "1 ms").code)
     assert codes[-1] == 0
     assert without_clock(rows(folder)) == without_clock(rows(tmp_path / "whole"))
 
@@ -182,7 +182,7 @@ def test_a_stopped_incremental_recovery_goes_on_with_the_same_numbers(dassim, na
     folder = tmp_path / "parts"
     codes = [dassim("twin", path, "-o", folder, "--wall-clock", "1 ms").code]
     while codes[-1] == 75 and len(codes) < 100:
-        codes.append(dassim("twin", path, "-o", folder, "--resume", "--wall-clock", "1 s").code)
+        codes.append(dassim("twin", path, "-o", folder, "--resume", "--wall-clock", "1 ms").code)
     assert codes[-1] == 0 and len(codes) > 3
     assert without_clock(rows(folder)) == without_clock(rows(tmp_path / "whole"))
     one, other = (library.open(f, "analysis_errors") for f in (folder, tmp_path / "whole"))

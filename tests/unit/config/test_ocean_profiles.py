@@ -146,7 +146,7 @@ def test_fields_that_do_not_fit_the_grid(text, kind, problem):
         (
             "forcing.stress_x={type: levels, values: [1]}",
             "forcing.stress_x.type: found 'levels'; expected one of abernathey, cosine, "
-            "double_gyre, file, linear, sine, step, uniform; ",
+            "double_gyre, file, linear, neale_hoskins, sine, step, uniform; ",
         ),
         (
             "initial.tracers={dye: true}",
