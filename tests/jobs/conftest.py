@@ -102,10 +102,14 @@ class Cluster:
         text = GYRE.format(project=PROJECT, days=days, between=between)
         return self.write(f"{name}.yaml", text + more)
 
-    def site(self, more: str = "", name: str = "here") -> Path:
+    @property
+    def mpi(self) -> str:
+        """How srun starts ranks of the MPI that is installed."""
         state = (PROJECT / ".venv" / "dassim-setup").read_text()
-        mpi = "pmi2" if 'mpi="wheel"' in state else "pmix"
-        return self.write(f"{name}.toml", SITE.format(mpi=mpi, more=more))
+        return "pmi2" if 'mpi="wheel"' in state else "pmix"
+
+    def site(self, more: str = "", name: str = "here") -> Path:
+        return self.write(f"{name}.toml", SITE.format(mpi=self.mpi, more=more))
 
     def dassim(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return self.do(PROJECT / ".venv" / "bin" / "dassim", *arguments)

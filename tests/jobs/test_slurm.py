@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import psutil
@@ -74,6 +75,15 @@ def test_every_rank_has_a_gpu_for_itself(cluster):
     three = cluster.do("srun", "--ntasks=3", *options, *rank)
     assert three.returncode != 0
     assert "found 2 GPUs for rank 3 of this node" in three.stderr
+
+
+def test_info_under_srun_tells_of_all_ranks_once(cluster):
+    options = (f"--mpi={cluster.mpi}", "--nodes=2", "--ntasks=2", "--kill-on-bad-exit=1")
+    python = PROJECT / ".venv" / "bin" / "python"
+    command = ("srun", *options, PROJECT / "jobs" / "rank", python, "-m", "dassim", "info")
+    shown = cluster.do("env", "MPIR_CVAR_CH4_NETMOD=ofi", *command)
+    assert shown.returncode == 0, shown.stderr
+    assert len(re.findall(r"^ *ranks:? +2$", shown.stdout, re.MULTILINE)) == 1, shown.stdout
 
 
 def test_slurm_refuses_before_anything_is_submitted(cluster):
