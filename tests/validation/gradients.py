@@ -22,8 +22,10 @@ from tests.validation.report import Check, case
 
 STEPS, SPIN_UP = 50, 50
 SIZES = (1e-2, 1e-3, 1e-4, 1e-5)
-ROUND_OFF = 1e-14
-"""Of the cost; smaller remainders tell nothing."""
+LAST_PLACES = (1.0, -1.0, 2.0)
+"""Changes of all numbers, in units of their last place, that show the round-off of the cost."""
+CLEAR = 4.0
+"""Times the round-off; smaller remainders tell nothing."""
 SMALLEST = {"u": 1e-2, "v": 1e-2, "T": 1e-1, "S": 1e-2, "eta": 1e-2}
 """Perturbations of the state at size 1; those of parameters are in proportion to their values."""
 
@@ -96,6 +98,17 @@ def derivatives(model, variable, fixed, along):
     return gradient, tangent(along)
 
 
+def round_off(model, variable, fixed, start_value) -> float:
+    """The largest change of the cost by changes in the last place of all numbers."""
+    eps = float(jnp.finfo(start_value.dtype).eps)
+
+    def moved(places):
+        nearby = jax.tree.map(lambda v: v * (1.0 + places * eps), variable)
+        return float(abs(value(model, nearby, fixed) - start_value))
+
+    return max(moved(places) for places in LAST_PLACES)
+
+
 def checks_of(name: str):
     one = build(name, SMALLER.get(name, ()))
     parameters = with_all_processes(one.parameters, one.model)
@@ -117,7 +130,8 @@ def checks_of(name: str):
             there = jax.tree.map(lambda v, a, size=size: v + size * a, variable, along)
             moved = value(one.model, there, fixed)
             remainders.append(float(abs(moved - start_value - size * forward)))
-        last = max(2, sum(r > ROUND_OFF * float(start_value) for r in remainders))
+        least = CLEAR * round_off(one.model, variable, fixed, start_value)
+        last = max(2, sum(remainder > least for remainder in remainders))
         larger, smaller = remainders[last - 2 : last]
         what = f"{name}, {start}: order of the Taylor remainder"
         yield Check(what, 1.9, float(np.log10(larger / smaller)), bound="above")
