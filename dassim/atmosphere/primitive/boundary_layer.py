@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from dassim.atmosphere.primitive.physics import AbstractColumnPhysics, Change, Columns
+from dassim.atmosphere.primitive.water import virtual_factor
 
 KARMAN = 0.4
 SURFACE_LAYER = 0.1
 """Part of the boundary layer in which diffusivity grows as in the surface layer."""
 
 
-class Air(NamedTuple):
+class Profile(NamedTuple):
     """What turbulence depends on: ``height`` (m) of the levels, ``speed`` (m/s), virtual static
     energy ``cp T_v + g z`` (J/kg), all ``(nz, ny, nx)``."""
 
@@ -41,7 +42,7 @@ class BoundaryLayer(AbstractColumnPhysics):
     gustiness: Any = 1.0
 
     def __call__(self, columns: Columns, dt: float) -> Change:
-        air = self.air(columns)
+        air = self.profile(columns)
         lowest = columns.mass[-1]
         coefficient = self.exchange(columns, air)
         flow = self.density(columns) * coefficient * air.speed[-1]  # kg m-2 s-1
@@ -55,37 +56,37 @@ class BoundaryLayer(AbstractColumnPhysics):
             surface_heating=-heat - latent * vapour,
         )
 
-    def air(self, columns: Columns) -> Air:
+    def profile(self, columns: Columns) -> Profile:
         u, v = columns.wind()
         height = columns.height
         speed = jnp.sqrt(u**2 + v**2 + self.gustiness**2)
         energy = columns.air.heat_capacity * columns.virtual_temperature
-        return Air(height, speed, energy + columns.gravity * height)
+        return Profile(height, speed, energy + columns.gravity * height)
 
     def density(self, columns: Columns) -> jax.Array:
         """kg/m3, of the lowest level."""
         warmth = columns.air.gas_constant * columns.virtual_temperature[-1]
         return columns.pressure[-1] / warmth
 
-    def fluxes(self, columns: Columns, air: Air, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def fluxes(
+        self, columns: Columns, air: Profile, flow: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         """Upward sensible heat (W/m2) and vapour (kg m-2 s-1), by ``flow`` of air (kg m-2 s-1)."""
-        gas, cp = columns.air.gas_constant, columns.air.heat_capacity
+        cp = columns.air.heat_capacity
         lift = columns.gravity * air.height[-1] / cp
-        saturated = columns.water.saturation(columns.surface_temperature, columns.ps, gas)
         heat = cp * flow * (columns.surface_temperature - columns.T[-1] - lift)
-        return heat, flow * (saturated - columns.q[-1])
+        return heat, flow * (_saturated(columns) - columns.q[-1])
 
-    def exchange(self, columns: Columns, air: Air) -> jax.Array:
+    def exchange(self, columns: Columns, air: Profile) -> jax.Array:
         """``C`` of the lowest level."""
         gas, cp = columns.air.gas_constant, columns.air.heat_capacity
-        saturated = columns.water.saturation(columns.surface_temperature, columns.ps, gas)
-        factor = 1.0 + (columns.water.gas_constant / gas - 1.0) * saturated
+        factor = virtual_factor(_saturated(columns), gas, columns.water)
         stable = (air.energy[-1] - cp * columns.surface_temperature * factor) / air.energy[-1]
         richardson = columns.gravity * air.height[-1] * stable / air.speed[-1] ** 2
         neutral = (KARMAN / jnp.log(air.height[-1] / self.roughness)) ** 2
         return neutral * (1.0 - jnp.clip(richardson / self.critical, 0.0, 1.0)) ** 2
 
-    def depth(self, columns: Columns, air: Air) -> jax.Array:
+    def depth(self, columns: Columns, air: Profile) -> jax.Array:
         """Height (m) of the boundary layer's top: where ``Ri``, from the lowest level on, first
         reaches ``critical``, between levels by a line."""
         rise = (air.energy - air.energy[-1]) / air.energy[-1]
@@ -99,7 +100,7 @@ class BoundaryLayer(AbstractColumnPhysics):
         found = jnp.sum(jnp.where(first, z_below + part * (z_above - z_below), 0.0), axis=0)
         return jnp.where(jnp.any(first, axis=0), found, air.height[0])
 
-    def mixing(self, columns: Columns, air: Air, coefficient: jax.Array) -> jax.Array:
+    def mixing(self, columns: Columns, air: Profile, coefficient: jax.Array) -> jax.Array:
         """``rho K / dz`` (kg m-2 s-1) between neighbouring levels, ``(nz - 1, ny, nx)``."""
         top = self.depth(columns, air)
         friction_speed = jnp.sqrt(coefficient + 1e-12) * air.speed[-1]
@@ -112,6 +113,12 @@ class BoundaryLayer(AbstractColumnPhysics):
             columns.faces[1:-1] * columns.ps / (columns.air.gas_constant * 0.5 * (T[1:] + T[:-1]))
         )
         return density * diffusivity / (air.height[:-1] - air.height[1:])
+
+
+def _saturated(columns: Columns) -> jax.Array:
+    """Specific humidity of air that is saturated at the surface."""
+    T, gas = columns.surface_temperature, columns.air.gas_constant
+    return columns.water.saturation(T, columns.ps, gas)
 
 
 def _at_ground(lowest: jax.Array, like: jax.Array) -> jax.Array:

@@ -28,8 +28,8 @@ class Condensation(AbstractColumnPhysics):
             condensed = jnp.maximum(excess, -rain / mass)
             return rain + mass * condensed, condensed
 
-        mass = jnp.broadcast_to(columns.mass, columns.T.shape)
-        _, condensed = jax.lax.scan(fall, jnp.zeros_like(columns.ps), (excess, mass))
+        start = jnp.zeros_like(columns.ps)
+        _, condensed = jax.lax.scan(fall, start, (excess, columns.mass))
         return condensed
 
 
@@ -38,8 +38,7 @@ class PositiveHumidity(AbstractColumnPhysics):
     its vapour; only where it has none in all does the lowest level stay below 0."""
 
     def __call__(self, columns: Columns, dt: float) -> Change:
-        mass = jnp.broadcast_to(columns.mass, columns.T.shape)
-        has = columns.q * mass
+        has = columns.q * columns.mass
 
         def borrow(debt: jax.Array, content: jax.Array):
             content = content + debt
@@ -47,4 +46,4 @@ class PositiveHumidity(AbstractColumnPhysics):
 
         debt, filled = jax.lax.scan(borrow, jnp.zeros_like(columns.ps), has)
         filled = filled.at[-1].add(debt)
-        return Change(sources={"q": (filled - has) / (mass * dt)})
+        return Change(sources={"q": (filled - has) / (columns.mass * dt)})

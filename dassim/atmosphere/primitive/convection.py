@@ -6,7 +6,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from dassim.atmosphere.primitive.column import sigma_faces
 from dassim.atmosphere.primitive.physics import AbstractColumnPhysics, Change, Columns
 
 Levels = tuple[jax.Array, dict[str, jax.Array]]
@@ -28,9 +27,9 @@ class DryAdjustment(AbstractColumnPhysics):
     sweeps: int = eqx.field(static=True, default=10)
 
     def __call__(self, columns: Columns, dt: float) -> Change:
-        faces = sigma_faces(columns.grid)
-        mass = jnp.broadcast_to((faces[1:] - faces[:-1])[:, None, None], columns.T.shape)
-        exner = columns.sigma**columns.kappa * jnp.ones_like(columns.T)
+        faces = columns.faces
+        mass = jnp.broadcast_to(faces[1:] - faces[:-1], columns.T.shape)
+        exner = columns.sigma**columns.air.kappa * jnp.ones_like(columns.T)
 
         @jax.checkpoint
         def sweep(levels: Levels, _: None) -> tuple[Levels, None]:

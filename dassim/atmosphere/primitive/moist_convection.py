@@ -69,7 +69,7 @@ def ascent(columns: Columns) -> Ascent:
     d(T)/d(ln p) = kappa T (1 + L q_s / (R T)) / (1 + L^2 q_s / (cp R_v T^2))
     """
     air, water = columns.air, columns.water
-    pressure = jnp.broadcast_to(columns.pressure, columns.T.shape)
+    pressure = columns.pressure
     own = columns.q[-1]
 
     def saturation(T: jax.Array, p: jax.Array) -> jax.Array:

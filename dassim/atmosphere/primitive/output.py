@@ -129,7 +129,7 @@ def _speed(at: Diagnosis) -> Field:
 
 
 def _potential_temperature(at: Diagnosis) -> Field:
-    kappa = at.parameters.gas_constant / at.parameters.heat_capacity
+    kappa = at.parameters.air.kappa
     return apply(
         lambda T, p: T * (REFERENCE_PRESSURE / p) ** kappa, at.view.temperature, at.pressure
     )

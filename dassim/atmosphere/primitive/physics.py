@@ -106,10 +106,6 @@ class Columns(eqx.Module):
         return self.below
 
     @property
-    def kappa(self) -> Any:
-        return self.air.kappa
-
-    @property
     def q(self) -> jax.Array:
         """Specific humidity."""
         return self.tracers["q"]
@@ -239,7 +235,7 @@ class HeldSuarez(AbstractColumnPhysics):
         cos2 = jnp.cos(columns.latitude) ** 2
         warm = self.equator - self.contrast * (1.0 - cos2)
         warm = warm - self.stability * jnp.log(relative) * cos2
-        return jnp.maximum(self.stratosphere, warm * relative**columns.kappa)
+        return jnp.maximum(self.stratosphere, warm * relative**columns.air.kappa)
 
 
 class Sponge(AbstractColumnPhysics):

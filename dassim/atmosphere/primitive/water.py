@@ -31,9 +31,11 @@ class Water(eqx.Module):
     gas_constant: Any = 461.5
 
     def saturation(self, T: jax.Array, p: jax.Array, dry_gas: Any) -> jax.Array:
-        """Specific humidity of saturated air of ``T`` (K) at ``p`` (Pa), for thin vapour::
+        """Specific humidity of saturated air of ``T`` (K) at ``p`` (Pa)::
 
-        q_s = (R_d / R_v) e_s / p,    e_s = e_0 exp(-(L / R_v) (1 / T - 1 / T_0))
+            q_s = (R_d / R_v) e_s / p,    e_s = e_0 exp(-(L / R_v) (1 / T - 1 / T_0))
+
+        for vapour that is thin beside the air.
         """
         warmth = self.latent_heat / self.gas_constant * (1.0 / TRIPLE_POINT - 1.0 / T)
         vapour = TRIPLE_POINT_PRESSURE * jnp.exp(warmth)

@@ -151,7 +151,7 @@ def test_a_warmer_surface_exchanges_more_and_a_colder_one_less():
     layer, found = BoundaryLayer(), []
     for Ts in (310.0, 280.0):
         _, columns = columns_of(T, q, Ts=Ts)
-        found.append(float(layer.exchange(columns, layer.air(columns))[1, 1]))
+        found.append(float(layer.exchange(columns, layer.profile(columns))[1, 1]))
     _, columns = columns_of(T, q)
     neutral = (0.4 / np.log(float(columns.height[-1, 1, 1]) / 3.21e-5)) ** 2
     assert found[0] == pytest.approx(neutral, rel=1e-12)
