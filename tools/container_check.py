@@ -7,8 +7,8 @@ as Apptainer does it, read-only and without privileges: %test, then a twin exper
 that are started inside, that the MPI of this machine's .venv starts (hybrid), and that Slurm starts
 (tools/slurm). All three leave the same scores.
 
-That Apptainer itself takes the definition is not shown. Needs root and Debian's packages mmdebstrap
-and charliecloud; where they are not to be had it ends with code 77.
+That Apptainer itself takes the definition is not shown. Needs root, a mirror of Debian and
+its packages mmdebstrap and charliecloud; where they are not to be had it ends with code 77.
 """
 
 from __future__ import annotations
@@ -193,11 +193,13 @@ class Builder:
         base = self.folder / f"{suite}.tar"
         if not base.exists():
             part = base.with_suffix(".part")
-            subprocess.run(
+            ended = subprocess.run(
                 ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", suite, part],
-                check=True,
-                stderr=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
             )
+            if ended.returncode:
+                cannot(f"mmdebstrap could not unpack Debian {suite}: {ended.stderr.strip()[-500:]}")
             part.rename(base)
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir()
@@ -343,6 +345,9 @@ def use(builder: Builder, root: Path) -> None:
 def require_means(programs: Iterable[str]) -> None:
     if os.geteuid() != 0:
         cannot("found no root, expected it, for chroot")
+    for right in ("--mount", "--user"):
+        if subprocess.run(["unshare", right, "true"], capture_output=True).returncode:
+            cannot(f"found no right to unshare {right}, expected it, to build and enter an image")
     missing = [program for program in programs if shutil.which(program) is None]
     if not missing:
         return

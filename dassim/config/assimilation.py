@@ -146,18 +146,20 @@ def build_gravity_waves(
 def build_sweep(
     section: schema.Adjoint, window: Window, model: Model, parameters: Any, state: Any
 ) -> tuple[Schedule, Rematerialisation]:
-    """As little is computed again as the memory allows."""
+    """As little is computed again as the memory allows, and the disk."""
     domain = model.domain
     room = states_within(domain, 1e9 * section.memory, state)
     inside, segments = max(window.lengths), len(window.lengths)
+    each_step, in_blocks = Rematerialisation(blocks=False), Rematerialisation()
     if inside + segments <= room:
         interior = max(domain.comm.allgather(interior_of_a_step(model, parameters, state)))
         if interior * inside + segments <= room:
             return IN_MEMORY, Rematerialisation(blocks=False, steps=False, interior=interior)
-        return IN_MEMORY, Rematerialisation(blocks=False)
-    in_blocks = Rematerialisation()
-    kept = max(1, room - in_blocks.states(inside))
-    if kept >= segments:
+        return IN_MEMORY, each_step
+    if section.disk and inside + 1 < room:
+        return Schedule(memory=room - inside - 1, disk=None), each_step
+    kept = max(1, room - in_blocks.states(inside) - 1)
+    if kept >= segments - 1:
         return IN_MEMORY, in_blocks
     return Schedule(memory=kept, disk=None if section.disk else 0), in_blocks
 

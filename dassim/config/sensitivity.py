@@ -89,7 +89,7 @@ def build_sensitivity(
     window = build_window(section.window, length, step)
     schedule, rematerialisation = build_sweep(section.adjoint, window, model, parameters, state)
     segment = Segment(model, Goal(wanted.name, wanted.function), None, rematerialisation)
-    disk = FolderStore(folder / SWEEP, model.domain.comm.rank) if schedule.uses_disk else None
+    disk = FolderStore(folder / SWEEP, model.domain.comm.rank)  # a sweep that is killed goes on
     objective = objective_at_end(
         segment, window.lengths, inputs, (distributed, replicated), schedule, disk
     )

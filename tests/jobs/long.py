@@ -1,4 +1,5 @@
-"""What takes minutes on a Slurm: a whole chain with disturbances, and the failure of a node.
+"""What takes minutes on a Slurm: a whole chain with disturbances, a sensitivity that is told of its
+end in the middle of its sweep back, and the failure of a node.
 
 tools/test --sizes 1 tests/jobs/long.py
 """
@@ -19,11 +20,19 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1500)]
 
 LONG = 900.0
 
+SENSITIVITY = """
+sensitivity:
+  window: {length: 3 d}
+  objective: {type: mean, variable: eta}
+  by: [u, eta, stress_x]
+  adjoint: {segment: 1 h}
+"""
 
-def analysed(recovery: Path) -> str:
-    """Of all bits of the fields of the analysis."""
+
+def fields(folder: Path, stream: str) -> str:
+    """Of all bits of the fields of a stream."""
     digest = hashlib.sha256()
-    with dassim.open(recovery, "analysis") as data:
+    with dassim.open(folder, stream) as data:
         for name in sorted(map(str, data.data_vars)):
             digest.update(name.encode() + data[name].values.tobytes())
     return digest.hexdigest()
@@ -51,9 +60,24 @@ def test_a_disturbed_chain_ends_with_the_figures_of_the_same_state(cluster):
 
     (alone,) = cluster.submit(namelist, "--job", "assimilate", "--folder", other)
     assert alone.wait(LONG) == ["COMPLETED"], alone.log
-    assert analysed(run / "recovery") == analysed(other)
+    assert fields(run / "recovery", "analysis") == fields(other, "analysis")
     assert costs(run / "recovery") == costs(other)
     assert costs(other)[-1] < 0.5 * costs(other)[0]
+
+
+def test_a_sensitivity_that_is_told_in_its_sweep_back_goes_on_with_it(cluster):
+    namelist = cluster.namelist("sensitive", days=3, more=SENSITIVITY)
+    run, other = cluster.home / "sensitive", cluster.home / "insensitive"
+    job, alone = (
+        cluster.submit(namelist, "--job", "sensitivity", "--folder", folder)[0]
+        for folder in (run, other)
+    )
+    wait_until(lambda: list((run / "adjoint").rglob("reversed.00005?*")), LONG, lambda: job.log)
+    job.signal("USR1")
+    for each in (job, alone):
+        assert each.wait(LONG) == ["COMPLETED"], each.log
+    assert [each.facts["Restarts"] for each in (job, alone)] == ["1", "0"]
+    assert fields(run, "sensitivity") == fields(other, "sensitivity")
 
 
 def test_after_the_failure_of_a_node_a_job_goes_on_from_its_newest_restart(cluster):

@@ -255,8 +255,10 @@ def test_less_is_computed_again_the_more_memory_there_is(plate):
     assert sweep(100 * interior + 3) == (None, False, Rematerialisation(blocks=False))
     assert sweep(104) == (None, False, Rematerialisation(blocks=False))
     assert sweep(103) == (None, False, Rematerialisation())
-    assert sweep(22) == (2, False, Rematerialisation())
-    assert sweep(22, disk=True) == (2, True, Rematerialisation())
+    assert sweep(103, disk=True) == (2, True, Rematerialisation(blocks=False))
+    assert sweep(101, disk=True) == (None, False, Rematerialisation())
+    assert sweep(23) == (2, False, Rematerialisation())
+    assert sweep(23, disk=True) == (2, True, Rematerialisation())
 
 
 # -- gravity waves --------------------------------------------------------------------------------
