@@ -22,10 +22,10 @@ LONG = 900.0
 
 SENSITIVITY = """
 sensitivity:
-  window: {length: 3 d}
+  window: {length: 6 d}
   objective: {type: mean, variable: eta}
   by: [u, eta, stress_x]
-  adjoint: {segment: 1 h}
+  adjoint: {segment: 20 min}
 """
 
 
@@ -66,13 +66,13 @@ def test_a_disturbed_chain_ends_with_the_figures_of_the_same_state(cluster):
 
 
 def test_a_sensitivity_that_is_told_in_its_sweep_back_goes_on_with_it(cluster):
-    namelist = cluster.namelist("sensitive", days=3, more=SENSITIVITY)
+    namelist = cluster.namelist("sensitive", days=6, more=SENSITIVITY)
     run, other = cluster.home / "sensitive", cluster.home / "insensitive"
     job, alone = (
         cluster.submit(namelist, "--job", "sensitivity", "--folder", folder)[0]
         for folder in (run, other)
     )
-    wait_until(lambda: list((run / "adjoint").rglob("reversed.00005?*")), LONG, lambda: job.log)
+    wait_until(lambda: list((run / "adjoint").rglob("reversed.0004*")), LONG, lambda: job.log)
     job.signal("USR1")
     for each in (job, alone):
         assert each.wait(LONG) == ["COMPLETED"], each.log
