@@ -19,6 +19,7 @@ from dassim.assimilation.window import Window
 from dassim.io.restarts import Entry
 from dassim.parallel import Domain
 from dassim.simulation.clock import Clock
+from dassim.simulation.errors import RefusedError
 from dassim.simulation.segments import SegmentData
 from dassim.simulation.snapshots import StateSeries
 from dassim.simulation.trees import named_leaves
@@ -27,7 +28,7 @@ Noise = Callable[[str, int], np.ndarray]
 """Standard normal numbers of this rank for a variable at a time step."""
 
 
-class DataError(RuntimeError):
+class DataError(RefusedError):
     """Data that are not what they should be. The same on all ranks."""
 
 

@@ -75,7 +75,6 @@ def run(
     resume: bool,
 ) -> int:
     """Recover in the folder ``path``; the exit code."""
-    from dassim.assimilation.data import DataError
     from dassim.cli.ranks import agreed
     from dassim.config.assimilation import build_recovery, recovery_identity
     from dassim.config.experiment import build_experiment
@@ -103,7 +102,7 @@ def run(
             code, _ = recover_and_write(
                 namelist, experiment, recovery, own, stopwatch, request, resume=resume
             )
-    except (DataError, *OF_ALL_RANKS) as error:
+    except OF_ALL_RANKS as error:
         if comm.is_root:
             typer.echo(f"dassim assimilate: {error}", err=True)
         return FAILED

@@ -22,7 +22,8 @@ def agreed(comm: AbstractCommunicator, prepare: Callable[[], T]) -> T:
 
     Otherwise the problems that the first refusing rank has are printed once and all ranks exit.
     A rank that refuses in the middle of ``prepare`` must not leave others in a message: it sends
-    none, or all refuse at the same place. Any other error of a rank ends all.
+    none, or all refuse at the same place. Errors of all ranks, as of files that do not belong, are
+    raised on all. Any other error of a rank ends all.
     """
     from dassim.config import NamelistError
     from dassim.parallel import abort_on_error
@@ -33,12 +34,25 @@ def agreed(comm: AbstractCommunicator, prepare: Callable[[], T]) -> T:
             result = prepare()
         except NamelistError as refusal:
             error = refusal
+        except (RuntimeError, OSError) as problem:
+            if not _of_all_ranks(problem):
+                raise
+            error = problem
         refusals = [refusal for refusal in comm.allgather(error) if refusal is not None]
     if refusals:
+        first = refusals[0]
+        if not isinstance(first, NamelistError):
+            raise first
         if comm.is_root:
-            print_problems(refusals[0])
+            print_problems(first)
         leave(comm, BAD_INPUT)
     return result  # type: ignore[return-value]
+
+
+def _of_all_ranks(error: Exception) -> bool:
+    from dassim.simulation.run import OF_ALL_RANKS
+
+    return isinstance(error, OF_ALL_RANKS)
 
 
 def leave(comm: AbstractCommunicator, code: int) -> NoReturn:
@@ -48,9 +62,11 @@ def leave(comm: AbstractCommunicator, code: int) -> NoReturn:
     then tell of a signal. Where ``DASSIM_EXIT_CODE`` names a file, the code is written to it
     instead, and all ranks end with 0; if it can be written, which in a container it may not.
     """
+    from dassim.parallel import AgreedExit
+
     file = os.environ.get("DASSIM_EXIT_CODE")
     written = file and comm.bcast(_written(Path(file), code) if comm.is_root else None)
-    raise SystemExit(0 if written else code)
+    raise AgreedExit(0 if written else code)
 
 
 def _written(file: Path, code: int) -> bool:

@@ -54,7 +54,6 @@ def command(
 
 def run(loaded: Loaded[Namelist], path: Path, comm: AbstractCommunicator, *, resume: bool) -> int:
     """The gradient in the folder ``path``; the exit code."""
-    from dassim.assimilation.data import DataError
     from dassim.cli.ranks import agreed
     from dassim.config.experiment import build_experiment
     from dassim.config.sensitivity import build_sensitivity
@@ -80,7 +79,7 @@ def run(loaded: Loaded[Namelist], path: Path, comm: AbstractCommunicator, *, res
         ):
             experiment, problem = agreed(comm, prepare)
             return differentiate(namelist, experiment, problem, path)
-    except (DataError, *OF_ALL_RANKS) as error:
+    except OF_ALL_RANKS as error:
         if comm.is_root:
             typer.echo(f"dassim sensitivity: {error}", err=True)
         return FAILED

@@ -71,7 +71,6 @@ def run(
     resume: bool,
 ) -> int:
     """The whole experiment in the folder ``path``; the exit code."""
-    from dassim.assimilation.data import DataError
     from dassim.cli.assimilate import recover_and_write
     from dassim.cli.ranks import agreed
     from dassim.config.assimilation import recovery_identity
@@ -113,7 +112,7 @@ def run(
             )
             if code == 0:
                 conclude(namelist, experiment, recovery, recovered, path)
-    except (DataError, *OF_ALL_RANKS) as error:
+    except OF_ALL_RANKS as error:
         if comm.is_root:
             typer.echo(f"dassim twin: {error}", err=True)
         return UNSTABLE if isinstance(error, UnstableError) else FAILED

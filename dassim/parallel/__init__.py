@@ -9,10 +9,11 @@ from dassim.parallel.communicator import (
 )
 from dassim.parallel.decomposition import Block, Decomposition, DecompositionError
 from dassim.parallel.domain import Domain
-from dassim.parallel.failure import abort_on_error
+from dassim.parallel.failure import AgreedExit, abort_on_error
 
 __all__ = [
     "AbstractCommunicator",
+    "AgreedExit",
     "Block",
     "Decomposition",
     "DecompositionError",

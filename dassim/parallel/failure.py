@@ -22,16 +22,23 @@ SECONDS_TO_FORWARD = 0.2
 """What a launcher gets to pass on what it has read from a rank."""
 
 
+class AgreedExit(SystemExit):
+    """An end with a code on which all ranks agree: each ends by itself."""
+
+
 @contextmanager
 def abort_on_error(comm: AbstractCommunicator, *, code: int = 1) -> Iterator[None]:
     """End all ranks with this rank's traceback when the body raises.
 
     Without it, the ranks that did not fail would wait for ever in their next message. On one rank
     the exception goes on its way. ``SystemExit`` of a rank is passed on as its exit code; with
-    code 0 it ends this rank alone, and the others have to end by themselves.
+    code 0, or as an :class:`AgreedExit`, it ends this rank alone, and the others have to end by
+    themselves.
     """
     try:
         yield
+    except AgreedExit:
+        raise
     except BaseException as error:
         if comm.size == 1 or (isinstance(error, SystemExit) and not error.code):
             raise

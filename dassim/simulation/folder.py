@@ -15,7 +15,7 @@ from typing import Any
 from dassim.io.durable import plain_errors, write_text
 from dassim.parallel import AbstractCommunicator
 from dassim.parallel.agreement import RankError, on_root
-from dassim.simulation.errors import RunError
+from dassim.simulation.errors import RefusedError, RunError
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def claimed(
             raise RunError(str(error)) from error
         try:
             yield
-        except SystemExit:  # the namelist is refused, before anything has run
+        except (SystemExit, RefusedError):  # before anything has run
             if is_new == [True] and not folder.record.exists():
                 folder.namelist.unlink(missing_ok=True)
             raise

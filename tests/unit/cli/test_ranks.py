@@ -38,6 +38,34 @@ def test_a_code_that_cannot_be_left_is_that_of_the_ranks(on_three_ranks, box, mo
     assert "Traceback" not in ended.stderr
 
 
+RECOVERY = """
+base: {base}
+assimilation:
+  window: {{length: 2 h}}
+  data: [{{run: nowhere, every: 1 h, errors: {{{errors}}}}}]
+  control: {{state: {{T: 1 K}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("errors", "code", "message"),
+    [
+        ("T: 0.1 K", 1, "nowhere: found no such folder; expected that of a run; correct the path"),
+        ("ps: 1 Pa", 2, "assimilation.data[0].errors.ps: found 'ps'; expected one of "),
+    ],
+)
+def test_what_is_refused_before_computing_is_told_once_and_leaves_the_folder_free(
+    on_three_ranks, box, tmp_path, errors, code, message
+):
+    namelist = tmp_path / "recovery.yaml"
+    namelist.write_text(RECOVERY.format(base=box.with_name("ocean.yaml"), errors=errors))
+    ended = on_three_ranks("-m", "dassim", "assimilate", namelist, "-o", tmp_path / "a")
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr.count(message) == 1
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "a" / "namelist.yaml").exists()
+
+
 REFUSED_ON_RANK_1 = """
 from dassim.cli.ranks import agreed
 from dassim.config import NamelistError, Problem
