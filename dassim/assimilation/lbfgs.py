@@ -46,6 +46,7 @@ class Stop(enum.Enum):
     ITERATIONS = "the iterations are used up"
     EVALUATIONS = "the evaluations are used up"
     WALL_CLOCK = "continue me: the time is used up"
+    BLOCKED = "the cost is not finite further on, and up to there it no longer decreases"
     LINE_SEARCH = "no step along the steepest descent lowers the cost"
     NON_FINITE = "the cost is not finite wherever it was tried"
 
@@ -65,7 +66,8 @@ class State:
 
     It waits for the evaluation at :attr:`trial`. ``s`` and ``y`` hold the pairs, oldest first;
     ``gram`` the inner products among ``s_1 ... s_k, y_1 ... y_k, gradient``. Before the first
-    evaluation there is neither gradient nor search.
+    evaluation there is neither gradient nor search. ``blocked``: whether the search that ended at
+    ``point`` met costs that are not finite.
     """
 
     point: Any
@@ -78,6 +80,7 @@ class State:
     evaluations: int = 0
     seconds: float = 0.0
     history: tuple[Record, ...] = ()
+    blocked: bool = False
 
     @property
     def trial(self) -> Any:
@@ -108,7 +111,8 @@ class State:
             arrays["search"] = self.search.numbers()
         for i, (s, y) in enumerate(zip(self.s, self.y, strict=True)):
             arrays |= named_leaves(s, f"s.{i}") | named_leaves(y, f"y.{i}")
-        arrays |= {"gram": self.gram, "evaluations": self.evaluations, "seconds": self.seconds}
+        arrays |= {name: getattr(self, name) for name in ("gram", "evaluations", "seconds")}
+        arrays["blocked"] = self.blocked
         arrays |= records_to_arrays(self.history)
         return {name: np.asarray(value) for name, value in arrays.items()}
 
@@ -133,6 +137,7 @@ class State:
             evaluations=int(arrays["evaluations"]),
             seconds=float(arrays["seconds"]),
             history=records_from_arrays(arrays),
+            blocked=bool(arrays["blocked"]),
         )
 
 
@@ -242,6 +247,7 @@ class LBFGS:
             y=pairs[1],
             gram=gram[np.ix_(kept, kept)],
             history=(*state.history, record),
+            blocked=search.finite < search.trials,
         )
         return (state, Stop.GRADIENT) if norm == 0.0 else (self._descend(state), None)
 

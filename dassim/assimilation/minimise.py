@@ -76,7 +76,7 @@ class Criteria:
                 before = state.history[-2].value
                 scale = max(abs(before), abs(last.value))
                 if before - last.value <= self.relative_decrease * scale:
-                    return Stop.DECREASE
+                    return Stop.BLOCKED if state.blocked else Stop.DECREASE
         if self.iterations is not None and state.iterations >= self.iterations:
             return Stop.ITERATIONS
         if self.evaluations is not None and state.evaluations >= self.evaluations:

@@ -156,6 +156,21 @@ def test_a_minimum_behind_a_wall_is_never_called_converged(domain):
     assert (result.point.distributed["a"] < 1.0).all()
 
 
+@pytest.mark.parametrize(("wall", "relative_decrease"), [(1e-3, 0.0), (1e-3, 1e-3), (1e-17, 0.0)])
+def test_a_cost_that_stalls_at_a_wall_is_never_called_converged(domain, wall, relative_decrease):
+    """At the last wall every step is so short that the point stays where it is."""
+
+    def parts(control):
+        x = 1.0 + control.distributed["a"]
+        return {"J": jnp.sum(jnp.where(x <= 1.0 + wall, (x - 100.0) ** 2, jnp.inf))}
+
+    start = Control({"a": jnp.zeros(domain.shape)})
+    criteria = Criteria(relative_decrease=relative_decrease)
+    result = minimise(evaluator(parts), start, LBFGS(ControlSpace(domain)), criteria)
+    assert result.stop is Stop.BLOCKED
+    assert not (result.converged or result.stop.resumable)
+
+
 def test_a_first_guess_that_blows_up_is_reported(domain):
     start = Control({"a": jnp.full(domain.shape, 5.0)})
     result = minimise(walled(domain, 1.0), start, LBFGS(ControlSpace(domain)), Criteria())
