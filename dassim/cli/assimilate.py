@@ -175,10 +175,14 @@ def summary(recovery: Recovery, recovered: Recovered) -> str:
     state = recovered.result.state
     first, last, count = state.history[0], state.reached, sum(recovery.counts.values())
     return (
-        f"{outcome(recovered.result.stop)}; J / J0 = {last.value / first.value:.3e}, "
-        f"|g| / |g0| = {last.gradient_norm / first.gradient_norm:.3e}, "
+        f"{outcome(recovered.result.stop)}; J / J0 = {_ratio(last.value, first.value)}, "
+        f"|g| / |g0| = {_ratio(last.gradient_norm, first.gradient_norm)}, "
         f"2 J / p = {2 * last.value / max(1, count):.4g} with p = {count} data"
     )
+
+
+def _ratio(number: float, other: float) -> str:
+    return f"{number / other:.3e}" if other else "-"
 
 
 def _say(comm: AbstractCommunicator, text: str) -> None:

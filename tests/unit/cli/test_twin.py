@@ -91,6 +91,13 @@ def test_a_twin_recovers_the_state_and_leaves_its_files(dassim, namelist, tmp_pa
     assert (folder / "figures" / "index.html").exists()
 
 
+def test_a_first_guess_that_is_true_is_its_own_analysis(dassim, namelist, tmp_path):
+    twin = {"first_guess": {"type": "other_time", "at": "10 min"}}
+    result = dassim("twin", namelist(twin=twin), "-o", tmp_path / "twin")
+    assert (result.code, result.err) == (0, "")
+    assert "converged: the gradient is reduced as asked; J / J0 = -, |g| / |g0| = -" in result.out
+
+
 FIGURES = {
     "increments": {"T_increment.png"},
     "departures": {"T_minus_first_guess.png", "T_minus_analysis.png", "departures.png"},
