@@ -191,9 +191,7 @@ def build_recovery(
     points = build_observations(
         section.observations, experiment, window, nature=Nature(namelist, experiment, nature)
     )
-    if not (sources or points.parts):
-        message = mismatch("no data", "data", "add the states of a run, or observations")
-        raise NamelistError([Problem((*SECTION, "data"), message)])
+    require_data((*sources, points), points, model.domain)
     terms = tuple(term for source in (*sources, points) for term in source.terms)
     unknowns = build_unknowns(
         section.control, model, experiment.parameters, first_guess, len(window.lengths)
@@ -212,6 +210,7 @@ def build_recovery(
         against = departures(run, unknowns.inputs)
         points = points.checked(dict(zip(window.ends, against, strict=True)))
         run = replace(run, data=at_ends(window, (*sources, points)))
+    counts = require_data((*sources, points), points, model.domain)
     objective = FourDVar(
         run,
         ControlTransform(unknowns.inputs, root, *unknowns.names),
@@ -224,7 +223,7 @@ def build_recovery(
         window,
         clock,
         sources,
-        _counted((*sources, points), model.domain),
+        counts,
         build_minimiser(section.minimiser),
         points=points,
     )
@@ -258,6 +257,22 @@ def first_guess_of(
     if section.first_guess is None:
         return at_time(experiment.state, start)
     return state_of_run(section.first_guess, start, namelist, experiment)
+
+
+def require_data(
+    sources: Iterable[StateData | PointData], points: PointData, domain: Domain
+) -> dict[str, int]:
+    """Data by term, over all ranks; refuses a cost that is 0 for want of data."""
+    counts = _counted(sources, domain)
+    if any(counts.values()):
+        return counts
+    fates = [
+        f"{term}: {', '.join(f'{fate} {number}' for fate, number in numbers.items())}"
+        for term, numbers in points.rejections.record().items()
+    ]
+    found = "no data" if not fates else f"no observation that can be used ({'; '.join(fates)})"
+    message = mismatch(found, "data", "add the states of a run, or observations in the window")
+    raise NamelistError([Problem((*SECTION, "data"), message)])
 
 
 def _counted(sources: Iterable[StateData | PointData], domain: Domain) -> dict[str, int]:

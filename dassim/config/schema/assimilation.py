@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, Strict, model_validator
 from dassim.config.explain import refuse
 from dassim.config.paths import RunPath
 from dassim.config.schema.background import CorrelatedBackground
-from dassim.config.schema.observations import ObservationSources
+from dassim.config.schema.observations import ObservationSources, SyntheticSource
 from dassim.config.schema.output import Levels
 from dassim.config.schema.section import Count, Section
 from dassim.config.schema.simulation import Moment
@@ -347,10 +347,19 @@ def segment_length(assimilation: Assimilation) -> float:
     """Seconds."""
     if assimilation.adjoint.segment is not None:
         return assimilation.adjoint.segment
-    given = [data.every for data in assimilation.data if data.every is not None]
+    given = [every for _, every in _times_between(assimilation) if every is not None]
     if assimilation.observations:
         given.append(DAY)
     return min([*given, assimilation.window.length])
+
+
+def _times_between(assimilation: Assimilation) -> Iterator[tuple[str, float | None]]:
+    """Seconds between data that come at regular times, by their place in the section."""
+    for index, data in enumerate(assimilation.data):
+        yield f"data[{index}].every", data.every
+    for index, source in enumerate(assimilation.observations):
+        if isinstance(source, SyntheticSource):
+            yield f"observations[{index}].every", source.every
 
 
 def require_segments(assimilation: Assimilation, twin: Twin | None, step: float) -> None:
@@ -361,8 +370,15 @@ def require_segments(assimilation: Assimilation, twin: Twin | None, step: float)
     _require_multiple(assimilation.window.length, segment, "window.length", "assimilation")
     if (waves := assimilation.gravity_waves) is not None:
         _require_filter(waves.span or waves.period, segment, step)
-    for index, data in enumerate(assimilation.data):
-        _require_multiple(data.every or segment, segment, f"data[{index}].every", "assimilation")
+    for place, every in _times_between(assimilation):
+        _require_multiple(every or segment, segment, place, "assimilation")
+        if (every or segment) > assimilation.window.length * (1 + 1e-9):
+            raise refuse(
+                f"at most the window of {assimilation.window.length:g} s",
+                "lengthen the window, or shorten the time between data",
+                found=f"{place} of {every:g} s, which leaves no data",
+                key="assimilation",
+            )
     if twin is not None:
         _require_multiple(twin.forecast, segment, "forecast", "twin")
 

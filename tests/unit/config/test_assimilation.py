@@ -71,6 +71,26 @@ def test_the_segment_is_the_shortest_time_between_data(tmp_path):
     assert segment_length(namelist(tmp_path, SECTION | {"data": both}).assimilation) == 3600.0
 
 
+def test_synthetic_observations_come_at_the_ends_of_segments(tmp_path):
+    def source(every):
+        errors = {"T": 0.1}
+        return {"name": "floats", "type": "synthetic", "errors": errors, "columns": 5,
+                "every": every}  # fmt: skip
+
+    often = SECTION | {"observations": [source("20 min")]}
+    assert segment_length(namelist(tmp_path, often).assimilation) == 1200.0
+    found = refusals(tmp_path, observations=[source("3 h")])
+    assert "found observations[0].every of 10800 s; expected a multiple of 7200 s" in found[0]
+
+
+def test_data_that_come_after_the_window_alone_are_refused(tmp_path):
+    data = [*SECTION["data"], {"every": "6 h", "errors": {"T": "0.1 K"}}]
+    assert refusals(tmp_path, data=data) == [
+        "assimilation: found data[1].every of 21600 s, which leaves no data; expected at most the "
+        "window of 14400 s; lengthen the window, or shorten the time between data"
+    ]
+
+
 def test_times_that_do_not_divide_are_refused(tmp_path):
     assert refusals(tmp_path, window={"length": "3 h"}) == [
         "assimilation: found window.length of 10800 s; expected a multiple of 7200 s; write for "

@@ -10,6 +10,8 @@ import pytest
 
 from dassim.assimilation.cost import Huber, Quadratic
 from dassim.assimilation.window import Window
+from dassim.config import NamelistError
+from dassim.config.assimilation import require_data
 from dassim.config.experiment import build_experiment
 from dassim.config.observations import build_observations
 from dassim.config.schema.observations import ArgoSource, IodaSource, TableSource
@@ -124,6 +126,19 @@ def test_what_the_model_does_not_have_is_counted(experiment, tmp_path):
     points = built(experiment, source(files=(tmp_path / "a.nc",)))
     assert points.parts == {}
     assert points.rejections.counts == {"Jo.ships.dye": {Reason.UNKNOWN: 1}}
+
+
+def test_observations_of_which_none_can_be_used_are_refused_with_their_fates(experiment, path):
+    domain, late = experiment.model.domain, Window.of(288, 144, 36)
+    points = build_observations([source(files=(path,), variables=("T",))], experiment, late)
+    with pytest.raises(NamelistError) as caught:
+        require_data([points], points, domain)
+    assert str(caught.value.problems[0].message) == (
+        "found no observation that can be used (Jo.ships.T: read 5, used 0, out of window 5); "
+        "expected data; add the states of a run, or observations in the window"
+    )
+    used = built(experiment, source(files=(path,)))
+    assert require_data([used], used, domain) == {"Jo.ships.T": 3, "Jo.ships.eta": 0}
 
 
 def test_files_for_another_grid_and_calendar(experiment, tmp_path):
