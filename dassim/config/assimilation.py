@@ -51,12 +51,14 @@ ENDS = ("iterations", "evaluations", "outer", "gradient_reduction", "relative_de
 
 def recovery_identity(namelist: Mapping[str, Any]) -> dict[str, Any]:
     """All of a resolved namelist that the steps of a minimisation depend on, but for their number
-    and how the gradient is computed."""
+    and how the gradient is computed. Segments count: at their ends the run is compared with data,
+    at their starts it is corrected."""
     kept = {key: value for key, value in namelist.items() if key not in WITHOUT_EFFECT}
-    section = {k: v for k, v in kept.get("assimilation", {}).items() if k != "adjoint"}
+    section = dict(kept.get("assimilation") or {})
     minimiser = {"type": "lbfgs", **section.get("minimiser", {})}
-    steps = {k: v for k, v in minimiser.items() if k not in ENDS}
-    return {**kept, "assimilation": {**section, "minimiser": steps}}
+    section["minimiser"] = {k: v for k, v in minimiser.items() if k not in ENDS}
+    section["adjoint"] = {"segment": (section.get("adjoint") or {}).get("segment")}
+    return {**kept, "assimilation": section}
 
 
 # -- time -----------------------------------------------------------------------------------------

@@ -147,6 +147,7 @@ def test_a_recovery_goes_on_with_more_iterations_but_not_with_other_data(tmp_pat
     assert identity(minimiser=incremental) == identity(minimiser=incremental | {"outer": 7})
     assert identity(minimiser=incremental) != identity(minimiser=incremental | {"inner": 7})
     assert identity(data=[]) != identity()
+    assert identity(adjoint={"segment": 3600.0, "disk": True}) != identity(adjoint={"disk": True})
 
 
 def test_nature_lasts_to_the_end_of_the_forecast_or_to_the_state_that_is_guessed(tmp_path):
