@@ -81,8 +81,9 @@ class _Builder:
             at = self.basin.points(variable.location, surface=not variable.levels)
             where = (*self.key, "variables", _short(name), "deviation")
             field = np.where(at.wet, values(own.deviation, at, where), 0.0)
-            if not (field >= 0).all():
-                message = mismatch(f"{field.min():g}", "standard deviations", "correct them")
+            least = float(np.min(self.basin.grid.domain.comm.allgather(field.min())))
+            if not least >= 0:
+                message = mismatch(f"{least:g}", "standard deviations", "correct them")
                 raise NamelistError([Problem(where, message)])
             deviation = jnp.asarray(field if variable.levels else field[0], jnp.result_type(size))
         kind = (variable.location, variable.levels, horizontal, vertical)
