@@ -15,12 +15,20 @@ from dassim.simulation.trees import named_leaves, replace_leaves
 
 class Corrections(eqx.Module):
     """Adds a segment's inputs, ``{"parameters": {path: change}, "state": {path: change}}``, to the
-    parameters for the length of the segment, and to the state at its start."""
+    parameters for the length of the segment, and to the state at its start. What a multi-step time
+    stepper remembers of the state moves with it: tendencies stay as they are."""
 
     def __call__(
         self, parameters: Any, inputs: Mapping[str, Mapping[str, jax.Array]], state: Any
     ) -> tuple[Any, Any]:
-        return _added(parameters, inputs["parameters"]), _added(state, inputs["state"])
+        leaves, changes = named_leaves(state), inputs["state"]
+        moved = {
+            place: change
+            for name, change in changes.items()
+            for place in (name, f"previous.{name}")
+            if place in leaves
+        }
+        return _added(parameters, inputs["parameters"]), _added(state, moved)
 
 
 def no_corrections(

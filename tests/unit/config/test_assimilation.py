@@ -233,6 +233,14 @@ def test_corrections_are_added_to_parameters_and_state(plate):
     np.testing.assert_array_equal(state.tracers["dye"], plate.state().tracers["dye"])
 
 
+def test_what_a_time_stepper_remembers_is_corrected_too():
+    state = {"T": jnp.ones(3), "u": jnp.ones(3), "previous": {"T": jnp.zeros(3), "u": jnp.zeros(3)}}
+    change = {"parameters": {}, "state": {"T": jnp.full(3, 2.0)}}
+    _, corrected = Corrections()({}, change, state)
+    assert [leaf.tolist()[0] for leaf in named_leaves(corrected).values()] == [3.0, 2.0, 0.0, 1.0]
+    assert list(named_leaves(corrected)) == ["T", "previous.T", "previous.u", "u"]
+
+
 def test_a_state_is_moved_in_time(plate):
     assert float(at_time(plate.state(), 600.0).time) == 600.0
 
