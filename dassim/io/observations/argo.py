@@ -27,7 +27,7 @@ GOOD = ("1", "2", "5", "8")
 
 MEASURED = {"T": "TEMP", "S": "PSAL"}
 TYPICAL_SALINITY = 35.0
-"""Where a profile has no salinity: 1 psu more or less changes the temperature by 2e-4 K per km."""
+"""Where there is no good salinity: 1 psu more or less changes the temperature by 2e-4 K per km."""
 
 
 def read_argo(
@@ -57,8 +57,9 @@ def read_argo(
     wide = {name: np.broadcast_to(each[:, None], around) for name, each in on_levels.items()}
     depth = depth_from_pressure(pressure, wide["y"])
     if "T" in read:
-        salinity = read["S"][0] if "S" in read else np.full(around, np.nan)
-        salinity = np.where(np.isfinite(salinity), salinity, TYPICAL_SALINITY)
+        salinity, usable_salinity, _ = read.get("S", (np.nan, False, np.nan))
+        usable_salinity = usable_salinity & np.isfinite(salinity)
+        salinity = np.where(usable_salinity, salinity, TYPICAL_SALINITY)
         value, good, error = read["T"]
         value = potential_temperature(value, salinity, pressure)
         if teos10:

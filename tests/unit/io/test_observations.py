@@ -191,6 +191,15 @@ def test_floats_without_salinity_and_adjusted_values(tmp_path):
     np.testing.assert_allclose(found.value[3], 3.85, atol=0.02)
 
 
+def test_a_bad_salinity_does_not_spoil_the_temperature(tmp_path):
+    path = argo(tmp_path / "a.nc", delayed=False)
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["PSAL"][1, 2] = 0.0  # its flag is a 4
+    T = read_argo(path, CLOCK, teos10=True).of("T")
+    expected = gsw.CT_from_t(gsw.SR_from_SP(35.0), 3.0, 2500)
+    assert T.good[4] and T.value[4] == pytest.approx(expected, abs=2e-3)
+
+
 def test_other_flags_may_be_accepted(tmp_path):
     path = argo(tmp_path / "a.nc")
     assert read_argo(path, CLOCK, accept=("1", "2", "4")).of("T").good.all()
