@@ -117,7 +117,7 @@ def _path(name: str, inputs: RunInputs, paths: Mapping[str, str], index: int) ->
         for path, leaf in named_leaves(inputs).items()
         if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
     ]
-    for path in (paths.get(name), f"state.{name}", f"parameters.{name}"):
+    for path in (paths.get(name), name, f"state.{name}", f"parameters.{name}"):
         if path in leaves:
             return path
     known = [

@@ -327,8 +327,9 @@ class Sensitivity(Section):
     """State at the window's start; that of the section initial when left out."""
     objective: Objective
     """The number."""
-    by: Annotated[tuple[str, ...], Strict(False), Field(min_length=1, examples=[["state.T"]])]
-    """What it is differentiated by, as paths: state.T, parameters.forcing.stress_x."""
+    by: Annotated[tuple[str, ...], Strict(False), Field(min_length=1, examples=[["T", "stress_x"]])]
+    """What it is differentiated by: fields such as T, stress_x or heat, or paths in the state and
+    the parameters, such as parameters.drag."""
     points: Annotated[int, Field(ge=0)] = 0
     """At so many points of each, chosen by chance, the gradient is compared with finite
     differences."""

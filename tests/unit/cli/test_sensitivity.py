@@ -79,6 +79,14 @@ def test_the_gradient_agrees_with_finite_differences_and_is_written(dassim, name
         assert list(csv.DictReader(file)) == []
 
 
+def test_names_may_be_whole_paths(dassim, namelist, tmp_path):
+    result = dassim("sensitivity", namelist(by=["state.T", "parameters.growth"]), "-o", tmp_path)
+    assert (result.code, result.err) == (0, "")
+    data = library.open(tmp_path, "sensitivity")
+    assert data["energy_by_state_T"].attrs["units"] == "K2 (K)-1"
+    assert "energy_by_parameters_growth" in data
+
+
 def test_what_there_is_not_is_refused(dassim, namelist, tmp_path):
     result = dassim("sensitivity", namelist(by=["grow"]), "-o", tmp_path / "s")
     assert result.code == 2
