@@ -70,17 +70,21 @@ def prepared(
     from dassim.assimilation.verification import Setting, sizes_of
     from dassim.cli.ranks import agreed
     from dassim.config.experiment import build_experiment
+    from dassim.config.unknowns import chosen_leaves
     from dassim.simulation.advance import Program
+
+    section = loaded.namelist.assimilation
+    sought = {} if section is None else section.control.state.by_leaf()
 
     def prepare():
         with loaded.located():
-            return build_experiment(loaded.namelist, comm)
+            experiment = build_experiment(loaded.namelist, comm)
+            chosen_leaves(experiment.state, sought, ("assimilation", "control", "state"))
+            return experiment
 
     experiment = agreed(comm, prepare)
     program = Program(experiment.model)
     start = program.start(experiment.parameters, experiment.state)
     state = program(experiment.parameters, start, spin_up).state if spin_up else start.state
-    sizes = sizes_of(experiment.model, state)
-    if (section := loaded.namelist.assimilation) is not None:
-        sizes |= section.control.state.by_leaf()
+    sizes = sizes_of(experiment.model, state) | sought
     return Setting(experiment.model, experiment.parameters, state, sizes, steps, seed=seed)

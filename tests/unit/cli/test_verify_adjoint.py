@@ -96,6 +96,16 @@ def test_with_sizes_a_steady_state_is_tested_away_from_it(dassim, described, tmp
     assert "vanish" not in result.out
 
 
+def test_an_unknown_that_the_model_does_not_have_is_refused(dassim, described, tmp_path):
+    described(Plate)
+    path = tmp_path / "plate.yaml"
+    section = "{window: {length: 1 h}, control: {state: {eta: 1 m}}}"
+    path.write_text(f"base: {OCEAN}\nassimilation: {section}\n")
+    result = dassim("verify-adjoint", path)
+    assert result.code == 2
+    assert "assimilation.control.state.eta: found 'eta'; expected one of T" in result.err
+
+
 def test_a_step_without_any_derivative_is_not_passed_in_silence(dassim, described):
     described(Deaf)
     result = dassim("verify-adjoint", OCEAN)
