@@ -77,7 +77,7 @@ def run(
     from dassim.config.experiment import build_experiment
     from dassim.config.simulation import difference
     from dassim.config.text import as_yaml
-    from dassim.config.twin import nature_namelist
+    from dassim.config.twin import nature_namelist, require_known
     from dassim.simulation.errors import UnstableError
     from dassim.simulation.folder import RunFolder, claimed
     from dassim.simulation.run import OF_ALL_RANKS
@@ -87,7 +87,9 @@ def run(
     def prepare():
         with loaded.located():
             nature_namelist(namelist)
-            return build_experiment(namelist, comm)
+            experiment = build_experiment(namelist, comm)
+            require_known(namelist, experiment)
+            return experiment
 
     def prepare_recovery():
         with loaded.located():

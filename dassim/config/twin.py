@@ -12,14 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from dassim.assimilation.scores import point_weights
-from dassim.config.assimilation import build_clock, build_window, required
-from dassim.config.data import at_time, open_run, truth_of
+from dassim.config.assimilation import (
+    SECTION,
+    build_clock,
+    build_gravity_waves,
+    build_window,
+    require_constant_parameters,
+    required,
+)
+from dassim.config.data import at_time, open_run, sampling, truth_of
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
 from dassim.config.noise import normal_noise
 from dassim.config.schema import assimilation as schema
 from dassim.config.schema.namelist import AbstractNamelist
-from dassim.config.unknowns import chosen_leaves
+from dassim.config.unknowns import build_unknowns, chosen_leaves
 from dassim.parallel import Domain
 from dassim.simulation.events import At
 from dassim.simulation.plan import Plan
@@ -57,6 +64,23 @@ def nature_plan(plan: Plan, namelist: AbstractNamelist, step: float) -> Plan:
     if isinstance(twin.first_guess, schema.OtherTime):
         steps.add(round(twin.first_guess.at / step))
     return replace(plan, snapshots=At(tuple(sorted(steps - {0}))))
+
+
+def require_known(namelist: AbstractNamelist, experiment: Experiment) -> None:
+    """Refuse unknowns, data and errors that the model does not have before nature has run."""
+    section, twin = required(namelist), required_twin(namelist)
+    require_constant_parameters(experiment, SECTION)
+    model, state = experiment.model, experiment.state
+    build_unknowns(section.control, model, experiment.parameters, state, 1)
+    build_gravity_waves(section.gravity_waves, model, state)
+    for index, data in enumerate(section.data):
+        key = (*SECTION, "data", index)
+        for leaf, (like, _) in chosen_leaves(
+            state, data.errors.by_leaf(), (*key, "errors")
+        ).items():
+            sampling(data, leaf, model, like, (*key, "levels"))
+    if not isinstance(twin.first_guess, schema.OtherTime):
+        chosen_leaves(state, twin.first_guess.size.by_leaf(), KEY)
 
 
 def forecast_segments(namelist: AbstractNamelist) -> int:

@@ -98,6 +98,27 @@ def test_a_first_guess_that_is_true_is_its_own_analysis(dassim, namelist, tmp_pa
     assert "converged: the gradient is reduced as asked; J / J0 = -, |g| / |g0| = -" in result.out
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"control": {"state": {"eta": "1 cm"}}}, "control.state.eta: found 'eta'"),
+        (
+            {"data": [{"every": "5 min", "errors": {"T": 0.1}, "levels": [7]}]},
+            "data[0].levels: found level 7",
+        ),
+        ({"gravity_waves": {"size": {"u": 0.1}, "period": "4 min"}}, "size.u: found 'u'"),
+    ],
+)
+def test_what_the_model_does_not_have_is_refused_before_nature_runs(
+    dassim, namelist, tmp_path, changes, message
+):
+    section = SECTIONS["assimilation"] | changes
+    result = dassim("twin", namelist(assimilation=section), "-o", tmp_path / "twin")
+    assert result.code == 2
+    assert message in result.err
+    assert not (tmp_path / "twin" / "nature").exists()
+
+
 FIGURES = {
     "increments": {"T_increment.png"},
     "departures": {"T_minus_first_guess.png", "T_minus_analysis.png", "departures.png"},
