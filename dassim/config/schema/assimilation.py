@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Lt
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from dassim.config.explain import refuse
@@ -182,7 +182,7 @@ class Incremental(Section):
     """Linearisations at most."""
     inner: Count = 20
     """Inner iterations of each at most."""
-    tolerance: Annotated[float, Gt(0)] = 1e-2
+    tolerance: Annotated[float, Gt(0), Lt(1)] = 1e-2
     """An inner problem is solved where its gradient is this part of what it was at first."""
     gradient_reduction: Annotated[float, Field(ge=0)] = 1e-6
     """Ends where the gradient is this part of what it was at first."""

@@ -121,6 +121,8 @@ def test_a_key_of_the_other_minimiser_is_refused(tmp_path):
     assert "outer" in found[0]
     found = refusals(tmp_path, minimiser={"outer": 3})
     assert "assimilation.minimiser.outer: found an unknown key; expected" in found[0]
+    found = refusals(tmp_path, minimiser={"type": "incremental", "tolerance": 1.0})
+    assert "assimilation.minimiser.tolerance: found 1.0; expected" in found[0]
     found = refusals(tmp_path, minimiser={"type": "newton"})
     assert "assimilation.minimiser.type: found 'newton'; expected incremental or lbfgs" in found[0]
 
