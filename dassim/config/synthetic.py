@@ -22,7 +22,7 @@ from dassim.io.observations import ObservationTable, joined, write_table
 from dassim.io.stream import Clock
 from dassim.observations.placing import Moments, Placer
 from dassim.observations.sampling import Design, sample
-from dassim.parallel.agreement import on_root
+from dassim.parallel.agreement import RankError, on_root
 from dassim.simulation.clock import Clock as StepClock
 from dassim.simulation.trees import named_leaves
 
@@ -55,10 +55,11 @@ def synthetic_table(
         message = mismatch("no run", "the folder of a run with snapshots", "add run")
         raise NamelistError([Problem((*key, "run"), message)])
     paths = {variable.name: path for path, variable in variables.items()}
-    for name in source.errors:
-        if name not in paths:
-            message = mismatch(f"'{name}'", one_of(paths), suggest(name, paths))
-            raise NamelistError([Problem((*key, "errors"), message)])
+    for field in ("errors", "background_errors"):
+        for name in getattr(source, field):
+            if name not in paths:
+                message = mismatch(f"'{name}'", one_of(paths), suggest(name, paths))
+                raise NamelistError([Problem((*key, field), message)])
     experiment, domain = nature.experiment, placer.grid.domain
     time = experiment.time
     every = window.lengths[0] if source.every is None else round(source.every / time.step)
@@ -81,7 +82,11 @@ def synthetic_table(
     if source.save is not None:
         path, clock = source.save, Clock(time.start, time.calendar)
         attributes = {"title": f"synthetic observations of {folder.name}"}
-        on_root(domain.comm, lambda: write_table(path, table, clock, attributes))
+        try:
+            on_root(domain.comm, lambda: write_table(path, table, clock, attributes))
+        except RankError as error:
+            message = mismatch(f"{path}, which cannot be written ({error})", "a file", "correct it")
+            raise NamelistError([Problem((*key, "save"), message)]) from None
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from dassim.assimilation.data import DataError
 from dassim.assimilation.window import Window
+from dassim.config import NamelistError
 from dassim.config.experiment import build_experiment
 from dassim.config.observations import build_observations
 from dassim.config.schema.observations import SyntheticSource
@@ -94,3 +96,20 @@ def test_what_is_observed_can_be_saved_and_read_again(nature, tmp_path):
 def test_a_snapshot_that_is_missing(nature):
     with pytest.raises(DataError, match="found no state of 2000-02-29 08:00:00 and 1 more"):
         built(nature, source(), window=Window.of(0, 72, 24))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"errors": {"temp": 0.1}}, "errors: found 'temp'; expected one of "),
+        ({"background_errors": {"TT": 1.0}}, "background_errors: found 'TT'; expected one of "),
+        ({"save": Path("/nowhere/floats.nc")}, "save: found /nowhere/floats.nc, which cannot be"),
+    ],
+)
+def test_what_cannot_be(nature, keys, expected):
+    with pytest.raises(NamelistError) as caught:
+        built(nature, source(**keys))
+    (problem,) = caught.value.problems
+    assert f"{problem.key}: {problem.message}".startswith(
+        f"assimilation.observations[0].{expected}"
+    )
