@@ -13,6 +13,9 @@ from dassim.observations.axes import Axes
 from dassim.observations.rejections import Reason, Rejections, Sieve
 from dassim.observations.stencil import Place, Stencil, level_of, place, stencil
 
+EDGE = 1e-3
+"""Seconds by which a time may lie outside a window: files count in days, which round."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -28,7 +31,7 @@ class Moments:
         return np.searchsorted(between, time, side="right")
 
     def outside(self, time: np.ndarray) -> np.ndarray:
-        return ~((time >= self.begin) & (time <= self.times[-1]))
+        return ~((time >= self.begin - EDGE) & (time <= self.times[-1] + EDGE))
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ class Placer:
         sieve.reject(Reason.BOTTOM, _among(sieve, left, level >= here.levels))
         if thinning is not None:
             off_centre = self._off_centre(here, y[left], x[left])
-            window = np.floor((table.time[left] - self.moments.begin) / thinning.window)
+            since = table.time[left] - self.moments.begin + EDGE
+            window = np.floor(since / thinning.window)
             keys = np.stack([window, level, here.y, here.x], axis=-1)
             crowded = _crowded(keys, (off_centre, table.row[left]), sieve.kept[left])
             sieve.reject(Reason.THINNED, _among(sieve, left, crowded))

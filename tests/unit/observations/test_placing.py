@@ -58,6 +58,13 @@ def test_observations_go_to_the_nearest_moment(placer):
     assert found.moment.tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
+def test_times_at_the_ends_of_the_window_may_be_rounded(placer):
+    """As 20 minutes are that a file has as days since 1950."""
+    found, gone = placed(placer, time=[-2.4e-7, 3 * DAY + 2.4e-7, 3 * DAY + 1.0])
+    assert found.moment.tolist() == [0, 2]
+    assert gone.counts["Jo.T"][Reason.WINDOW] == 1
+
+
 def test_edges_belong_to_the_grid(placer):
     found, gone = placed(placer, y=[0.0, 80e3], depth=0.0)
     assert len(found) == 2 and gone.used == {"Jo.T": 2}
