@@ -233,7 +233,8 @@ def _(source: schema.ArgoSource, path: Path, clock: Clock, teos10: bool) -> Obse
 
 @read.register
 def _(source: schema.IodaSource, path: Path, clock: Clock, teos10: bool) -> ObservationTable:
-    return read_ioda(path, clock, names=source.names or NAMES, accept=source.accept)
+    names = source.names or NAMES
+    return read_ioda(path, clock, names=names, accept=source.accept, teos10=teos10)
 
 
 def _given(source: schema.AbstractFiles) -> str:

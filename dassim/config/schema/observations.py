@@ -101,7 +101,8 @@ class ArgoSource(AbstractFiles):
 
 
 class IodaSource(AbstractFiles):
-    """Files in the layout of IODA, of the JEDI project. Kelvins become degrees Celsius."""
+    """Files in the layout of IODA, of the JEDI project. Kelvins become degrees Celsius; in-situ
+    temperatures and practical salinities become those of the model's equation of state."""
 
     type: Literal["ioda"]
     names: Annotated[

@@ -15,9 +15,8 @@ import numpy as np
 from dassim.io.observations.reading import letters, numbers, opened, times
 from dassim.io.observations.seawater import (
     absolute_salinity,
-    conservative_temperature,
     depth_from_pressure,
-    potential_temperature,
+    model_temperature,
 )
 from dassim.io.observations.table import ObservationTable
 from dassim.io.stream import Clock
@@ -26,8 +25,6 @@ GOOD = ("1", "2", "5", "8")
 """Flags: good, probably good, changed, estimated."""
 
 MEASURED = {"T": "TEMP", "S": "PSAL"}
-TYPICAL_SALINITY = 35.0
-"""Where there is no good salinity: 1 psu more or less changes the temperature by 2e-4 K per km."""
 
 
 def read_argo(
@@ -57,13 +54,9 @@ def read_argo(
     wide = {name: np.broadcast_to(each[:, None], around) for name, each in on_levels.items()}
     depth = depth_from_pressure(pressure, wide["y"])
     if "T" in read:
-        salinity, usable_salinity, _ = read.get("S", (np.nan, False, np.nan))
-        usable_salinity = usable_salinity & np.isfinite(salinity)
-        salinity = np.where(usable_salinity, salinity, TYPICAL_SALINITY)
+        salinity, good_salinity, _ = read.get("S", (np.nan, False, np.nan))
         value, good, error = read["T"]
-        value = potential_temperature(value, salinity, pressure)
-        if teos10:
-            value = conservative_temperature(value, absolute_salinity(salinity))
+        value = model_temperature(value, salinity, good_salinity, pressure, teos10=teos10)
         read["T"] = value, good, error
     if "S" in read and teos10:
         read["S"] = absolute_salinity(read["S"][0]), *read["S"][1:]

@@ -1,8 +1,9 @@
 """From what floats measure to what models hold: depth, potential and conservative temperature.
 
 Sources: Fofonoff & Millard (1983), UNESCO technical papers in marine science 44 (depth from
-pressure); Bryden (1973), Deep-Sea Research 20, 401 (potential temperature); IOC, SCOR & IAPSO
-(2010), Manual and Guides 56, TEOS-10 (conservative temperature, absolute salinity).
+pressure); Saunders (1981), J. Phys. Oceanogr. 11, 573 (pressure from depth); Bryden (1973),
+Deep-Sea Research 20, 401 (potential temperature); IOC, SCOR & IAPSO (2010), Manual and Guides 56,
+TEOS-10 (conservative temperature, absolute salinity).
 """
 
 from __future__ import annotations
@@ -20,6 +21,21 @@ def depth_from_pressure(pressure: np.ndarray, latitude: np.ndarray) -> np.ndarra
     p = pressure
     gravity = 9.780318 * (1.0 + (5.2788e-3 + 2.36e-5 * x) * x) + 1.092e-6 * p
     return (((-1.82e-15 * p + 2.279e-10) * p - 2.2512e-5) * p + 9.72659) * p / gravity
+
+
+DEEPEST = 12e3
+"""Depth (m) that no sea has."""
+
+
+def pressure_from_depth(depth: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Sea pressure (dbar) at a ``depth`` (m) at a ``latitude`` (degrees), within 0.05 % of TEOS-10.
+
+    >>> round(float(pressure_from_depth(np.array(7321.45), np.array(30.0))), 1)
+    7500.0
+    """
+    x = np.sin(np.deg2rad(latitude)) ** 2
+    one = 1.0 - (5.92e-3 + 5.25e-3 * x)
+    return (one - np.sqrt(one**2 - 8.84e-6 * np.minimum(depth, DEEPEST))) / 4.42e-6
 
 
 def potential_temperature(
@@ -48,6 +64,25 @@ def absolute_salinity(salinity: np.ndarray) -> np.ndarray:
     35.16504
     """
     return 35.16504 / 35.0 * salinity
+
+
+TYPICAL_SALINITY = 35.0
+"""Where there is no good salinity: 1 psu more or less changes the temperature by 2e-4 K per km."""
+
+
+def model_temperature(
+    temperature: np.ndarray,
+    salinity: np.ndarray | float,
+    good: np.ndarray | bool,
+    pressure: np.ndarray,
+    *,
+    teos10: bool,
+) -> np.ndarray:
+    """What a model holds of in-situ ``temperature``: potential, with ``teos10`` conservative.
+    ``good``: where the practical ``salinity`` may be used."""
+    salinity = np.where(good & np.isfinite(salinity), salinity, TYPICAL_SALINITY)
+    theta = potential_temperature(temperature, salinity, pressure)
+    return conservative_temperature(theta, absolute_salinity(salinity)) if teos10 else theta
 
 
 def conservative_temperature(temperature: np.ndarray, salinity: np.ndarray) -> np.ndarray:

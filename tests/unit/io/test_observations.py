@@ -21,6 +21,7 @@ from dassim.io.observations.seawater import (
     conservative_temperature,
     depth_from_pressure,
     potential_temperature,
+    pressure_from_depth,
 )
 from dassim.io.observations.table import COLUMNS
 from dassim.io.stream import Clock
@@ -242,13 +243,30 @@ def ioda(path: Path, **values) -> Path:
 def test_ioda_files(tmp_path):
     found = read_ioda(ioda(tmp_path / "a.nc"), CLOCK)
     T = found.of("T")
-    np.testing.assert_allclose(T.value, [10.0, 11.0])
+    np.testing.assert_allclose(T.value, [10.0, 11.0 - 6e-3], atol=1e-3)  # potential at 50 m
     np.testing.assert_allclose(found.of("S").value, [35.0, 34.0])
     np.testing.assert_allclose(T.time, [0.0, DAY])
     np.testing.assert_allclose(T.depth, [0.0, 50.0])
     assert (T.error == 0.1).all() and T.good.tolist() == [True, False]
     assert (T.x.tolist(), T.y.tolist()) == ([3.0, 4.0], [1.0, 2.0])
     assert read_ioda(tmp_path / "a.nc", CLOCK, accept=(0, 3)).good.all()
+
+
+def test_temperatures_in_situ_become_those_of_the_model(tmp_path):
+    path = ioda(
+        tmp_path / "a.nc", waterTemperature=([2.0, 3.0], "degC"), salinity=([34.7, 0.0], "1")
+    )
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["MetaData/depthBelowWaterSurface"][:] = 4000.0
+    pressure = gsw.p_from_z(-4000.0, np.array([1.0, 2.0]))
+    practical = np.array([34.7, 35.0])  # the second one is marked bad
+    found = read_ioda(path, CLOCK).of("T").value
+    expected = gsw.pt0_from_t(gsw.SR_from_SP(practical), [2.0, 3.0], pressure)
+    np.testing.assert_allclose(found, expected, atol=3e-3)
+    table = read_ioda(path, CLOCK, teos10=True)
+    expected = gsw.CT_from_t(gsw.SR_from_SP(practical), [2.0, 3.0], pressure)
+    np.testing.assert_allclose(table.of("T").value, expected, atol=3e-3)
+    np.testing.assert_allclose(table.of("S").value[0], gsw.SR_from_SP(34.7), rtol=1e-12)
 
 
 def test_ioda_files_of_other_names(tmp_path):
@@ -272,6 +290,7 @@ PRESSURE = np.array([0.0, 10.0, 500.0, 2000.0, 6000.0])
 def test_depths_are_those_of_teos10(latitude):
     found = depth_from_pressure(PRESSURE, np.array(latitude))
     np.testing.assert_allclose(found, -gsw.z_from_p(PRESSURE, latitude), rtol=1e-4)
+    np.testing.assert_allclose(pressure_from_depth(found, np.array(latitude)), PRESSURE, rtol=5e-4)
 
 
 @pytest.mark.parametrize(("t", "s"), [(-1.0, 34.0), (2.0, 34.7), (10.0, 35.0), (25.0, 36.5)])
