@@ -50,10 +50,15 @@ class Checkpoints:
         try:
             state = minimiser.restored(self.store.read(max(common)), like)
         except (KeyError, ValueError) as error:
-            problem = str(error)
+            problem = f"found checkpoints of other fields ({error}); {SAME_RANKS}"
+        except OSError as error:
+            problem = (
+                f"found a checkpoint that cannot be read ({error}); restore it, or begin in "
+                f"another folder"
+            )
         problems = [text for text in self.comm.allgather(problem) if text]
         if problems:
-            raise RunError(f"found checkpoints of other fields ({problems[0]}); {SAME_RANKS}")
+            raise RunError(problems[0])
         return state
 
     def clear(self) -> None:

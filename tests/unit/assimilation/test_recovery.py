@@ -99,6 +99,13 @@ def test_killed_anywhere_it_resumes_with_the_same_table(
     assert table(folder.path) == whole
 
 
+def test_a_damaged_checkpoint_is_told(recovery, whole, tmp_path):
+    (checkpoint,) = (tmp_path / "whole" / "checkpoints" / "rank_00000").glob("*.h5")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"found a checkpoint that cannot be read .*; restore it"):
+        recover(recovery, RunFolder(tmp_path / "whole"), resume=True, reporter=quiet())
+
+
 def test_more_iterations_go_on_from_the_last(recovery, whole, tmp_path):
     folder = RunFolder(tmp_path / "more")
     folder.path.mkdir()
