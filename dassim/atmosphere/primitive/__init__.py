@@ -13,6 +13,7 @@ from dassim.atmosphere.primitive.physics import (
     Columns,
     HeldSuarez,
     Sponge,
+    fluxes_of,
 )
 from dassim.atmosphere.primitive.radiation import GreyRadiation
 from dassim.atmosphere.primitive.state import AtmosphereState
@@ -33,5 +34,6 @@ __all__ = [
     "HeldSuarez",
     "PositiveHumidity",
     "Sponge",
+    "fluxes_of",
     "isothermal_rest",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,8 @@ class BoundaryLayer(AbstractColumnPhysics):
     tenth of the layer, and a parabola from there to its top.
     """
 
+    fluxes: ClassVar[tuple[str, ...]] = ("hfss", "evspsbl")
+
     roughness: Any = 3.21e-5
     critical: Any = 1.0
     gustiness: Any = 1.0
@@ -46,7 +48,7 @@ class BoundaryLayer(AbstractColumnPhysics):
         lowest = columns.mass[-1]
         coefficient = self.exchange(columns, air)
         flow = self.density(columns) * coefficient * air.speed[-1]  # kg m-2 s-1
-        heat, vapour = self.fluxes(columns, air, flow)
+        heat, vapour = self.surface_fluxes(columns, air, flow)
         cp, latent = columns.air.heat_capacity, columns.water.latent_heat
         return Change(
             heating=_at_ground(heat / (cp * lowest), columns.T),
@@ -54,6 +56,7 @@ class BoundaryLayer(AbstractColumnPhysics):
             drag=_at_ground(flow / lowest, columns.T),
             mixing=self.mixing(columns, air, coefficient),
             surface_heating=-heat - latent * vapour,
+            fluxes={"hfss": heat, "evspsbl": vapour},
         )
 
     def profile(self, columns: Columns) -> Profile:
@@ -68,7 +71,7 @@ class BoundaryLayer(AbstractColumnPhysics):
         warmth = columns.air.gas_constant * columns.virtual_temperature[-1]
         return columns.pressure[-1] / warmth
 
-    def fluxes(
+    def surface_fluxes(
         self, columns: Columns, air: Profile, flow: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """Upward sensible heat (W/m2) and vapour (kg m-2 s-1), by ``flow`` of air (kg m-2 s-1)."""

@@ -131,8 +131,8 @@ class AtmosphereModel(eqx.Module):
     def output_variables(
         self, parameters: AtmosphereParameters, state: AtmosphereState
     ) -> dict[str, Variable]:
-        """``outputs`` and the tracers."""
-        return fields_for_output.output_variables(state.tracers)
+        """``outputs``, the tracers, what is made of vapour, and fluxes."""
+        return fields_for_output.output_variables(state.tracers, state.fluxes)
 
     def output(
         self, parameters: AtmosphereParameters, state: AtmosphereState, names: Iterable[str]
@@ -300,8 +300,12 @@ class AtmosphereModel(eqx.Module):
     # -- physics ----------------------------------------------------------------------------------
 
     def _physics(self, parameters: AtmosphereParameters, state: AtmosphereState) -> AtmosphereState:
-        """``state`` after every process of ``parameters.physics`` has acted for a time step."""
+        """``state`` after every process of ``parameters.physics`` has acted for a time step, with
+        the fluxes of all together."""
+        fluxes = {name: jnp.zeros_like(flux) for name, flux in state.fluxes.items()}
         for process in parameters.physics:
             columns = Columns.of(self.grid, parameters, state)
-            state = columns.moved(state, process(columns, self.time_step), self.time_step)
-        return state
+            change = process(columns, self.time_step)
+            state = columns.moved(state, change, self.time_step)
+            fluxes |= {n: fluxes[n] + flux for n, flux in change.fluxes.items() if n in fluxes}
+        return replace(state, fluxes=fluxes)

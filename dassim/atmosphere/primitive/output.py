@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from dassim.atmosphere.primitive.column import geopotential
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.state import (
+    FLUXES,
     HUMIDITY,
     SURFACE_TEMPERATURE,
     VARIABLES,
@@ -67,11 +68,51 @@ DIAGNOSED: dict[str, Variable] = {
 
 OUTPUTS: dict[str, Variable] = VARIABLES | DIAGNOSED | {"Ts": SURFACE_TEMPERATURE}
 
+OF_VAPOUR: dict[str, Variable] = {
+    "q": HUMIDITY,
+    "hur": Variable("hur", "c", "1", "relative humidity", "relative_humidity"),
+    "prw": Variable(
+        "prw",
+        "c",
+        "kg m-2",
+        "vapour in the column",
+        "atmosphere_mass_content_of_water_vapor",
+        levels=False,
+    ),
+}
+"""What there is of air with the tracer ``q``."""
 
-def output_variables(tracers: Iterable[str] = ()) -> dict[str, Variable]:
-    """Metadata of all outputs, and of ``tracers``."""
+OF_FLUXES: dict[str, Variable] = FLUXES | {
+    "pr": Variable("pr", "c", "kg m-2 s-1", "rain", "precipitation_flux", levels=False),
+    "hfls": Variable(
+        "hfls",
+        "c",
+        "W m-2",
+        "upward latent heat",
+        "surface_upward_latent_heat_flux",
+        levels=False,
+    ),
+}
+
+
+def output_variables(
+    tracers: Iterable[str] = (), fluxes: Iterable[str] = ()
+) -> dict[str, Variable]:
+    """Metadata of all outputs, of ``tracers`` and of ``fluxes`` that are watched."""
     carried = {name: Variable(name, "c", "1", f"tracer {name}") for name in tracers}
-    return OUTPUTS | carried | ({"q": HUMIDITY} if "q" in carried else {})
+    moist = OF_VAPOUR if "q" in carried else {}
+    watched = {name: OF_FLUXES[name] for name in with_sums(dict.fromkeys(fluxes, 0.0), 1.0)}
+    return OUTPUTS | carried | moist | watched
+
+
+def with_sums(fluxes: Mapping[str, Any], latent_heat: Any) -> dict[str, Any]:
+    """``fluxes``, the rain of all kinds and the latent heat of evaporation."""
+    found = dict(fluxes)
+    if rain := [found[name] for name in ("prl", "prc") if name in found]:
+        found["pr"] = sum(rain[1:], start=rain[0])
+    if "evspsbl" in found:
+        found["hfls"] = latent_heat * found["evspsbl"]
+    return found
 
 
 class Diagnosis(NamedTuple):
@@ -111,7 +152,10 @@ def output(
     prognostic = {name: field.data for name, field in state.fields().items()}
     if (Ts := parameters.temperature_below(state)) is not None:
         prognostic["Ts"] = Ts
+    prognostic |= with_sums(state.fluxes, parameters.water.latent_heat)
     known = prognostic.keys() | DIAGNOSED.keys()
+    if "q" in state.tracers:
+        known |= OF_VAPOUR.keys()
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"found outputs {unknown}; expected some of {sorted(known)}")
     wanted = [name for name in names if name not in prognostic]
@@ -167,6 +211,15 @@ def _sea_level_pressure(at: Diagnosis) -> Field:
     return apply(reduced, at.view.fields["ps"], lowest, height)
 
 
+def _relative_humidity(at: Diagnosis) -> Field:
+    water, gas = at.parameters.water, at.parameters.gas_constant
+
+    def share(T, q, p):
+        return q / water.saturation(T, p, gas)
+
+    return apply(share, at.view.temperature, at.view.fields["q"], at.pressure)
+
+
 _DIAGNOSES: Mapping[str, Callable[[Diagnosis], Field]] = {
     "speed": _speed,
     "zeta": lambda at: relative_vorticity(at.grid, at.view.u, at.view.v),
@@ -176,6 +229,8 @@ _DIAGNOSES: Mapping[str, Callable[[Diagnosis], Field]] = {
     "p": lambda at: at.pressure,
     "kinetic_energy": lambda at: kinetic_energy(at.grid, at.view.u, at.view.v),
     "psl": _sea_level_pressure,
+    "hur": _relative_humidity,
+    "prw": lambda at: sum_z(at.view.fields["q"] * at.view.thickness.c) / at.parameters.gravity,
 }
 
 

@@ -7,9 +7,9 @@ the other, each for a whole time step on what the ones before have left.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -35,6 +35,8 @@ class Change(eqx.Module):
     rate (1/s) at which the wind decays, ``(nz, ny, nx)`` or ``(nz, 1, 1)``; ``mixing (nz - 1, ny,
     nx)`` (kg m-2 s-1): air that neighbouring levels exchange, with its static energy, tracers and
     momentum; ``surface_heating (ny, nx)`` (W/m2) of what lies below. ``None``: nothing.
+    ``fluxes``: what of this crosses the ground and the top, by the names of
+    :data:`~dassim.atmosphere.primitive.state.FLUXES`, ``(ny, nx)``.
     """
 
     heating: jax.Array | None = None
@@ -42,6 +44,7 @@ class Change(eqx.Module):
     sources: dict[str, jax.Array] = eqx.field(default_factory=dict)
     mixing: jax.Array | None = None
     surface_heating: jax.Array | None = None
+    fluxes: dict[str, jax.Array] = eqx.field(default_factory=dict)
 
 
 class Columns(eqx.Module):
@@ -120,6 +123,10 @@ class Columns(eqx.Module):
         """kg/m2, of the levels."""
         return (self.faces[1:] - self.faces[:-1]) * self.ps / self.gravity
 
+    def total(self, values: jax.Array) -> jax.Array:
+        """kg/m2 of what the columns hold ``values`` of per mass, ``(ny, nx)``."""
+        return jnp.sum(self.mass * values, axis=0)
+
     @property
     def virtual_temperature(self) -> jax.Array:
         if "q" not in self.tracers:
@@ -197,9 +204,17 @@ class Columns(eqx.Module):
 class AbstractColumnPhysics(eqx.Module):
     """A process within columns. Its numbers are parameters: they can be differentiated."""
 
+    fluxes: ClassVar[tuple[str, ...]] = ()
+    """Names of the fluxes that its changes tell."""
+
     @abc.abstractmethod
     def __call__(self, columns: Columns, dt: float) -> Change:
         """Rates of change over the next ``dt`` seconds."""
+
+
+def fluxes_of(processes: Iterable[AbstractColumnPhysics]) -> tuple[str, ...]:
+    """Names of the fluxes that any of ``processes`` tells."""
+    return tuple(dict.fromkeys(name for process in processes for name in process.fluxes))
 
 
 class HeldSuarez(AbstractColumnPhysics):

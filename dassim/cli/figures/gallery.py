@@ -88,6 +88,7 @@ def _surface(now: Any, folder: Path, when: str) -> Iterator[Shown]:
             {"symmetric": True},
             "(f + zeta) / h at corners.",
         ),
+        ("pr", "Rain", "cmo.rain", {}, "Rain of all kinds."),
         ("ps", "Surface pressure", "cmo.dense", {}, "Pressure at the ground."),
         ("psl", "Pressure at sea level", "cmo.dense", {}, "Pressure reduced to sea level."),
     ]

@@ -81,7 +81,7 @@ def build_atmosphere(
     else:
         parameters = replace(parameters, surface_temperature=surface)
     parameters = as_arrays(parameters, namelist.precision)
-    state = model.start(state)
+    state = model.start(state.watching(model_of.fluxes_of(parameters.physics)))
     speed = namelist.expected_speed or 0.0
     for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
         if grid.domain.comm.is_root:

@@ -108,15 +108,29 @@ def test_a_slab_ocean_changes_its_temperature_and_is_written(dassim, tmp_path):
             *SMALLER["aquaplanet"],
             "time.duration=10 min",
             "surface={type: slab, depth: 2.4 m, temperature: 290 K}",
-            "output=[{name: fields, every: 10 min, kind: snapshot, variables: [T, q, Ts]}]",
+            "output=[{name: fields, every: 10 min, kind: snapshot, variables: [T, q, Ts]}, "
+            "{name: mean, every: 10 min, variables: [pr, evspsbl, rlut]}]",
         ]
     )
     result = dassim("run", ATMOSPHERE["aquaplanet"], "-o", tmp_path / "slab", *small)
     assert (result.code, result.err) == (0, "")
-    data = library.open(tmp_path / "slab")
+    data = library.open(tmp_path / "slab", "fields")
     assert data["Ts"].attrs["standard_name"] == "surface_temperature"
     change = float(abs(data["Ts"][-1].astype(float) - 290.0).max())
     assert 1e-3 < change < 1.0
+    means = library.open(tmp_path / "slab", "mean")
+    assert means["pr"].attrs["standard_name"] == "precipitation_flux"
+    assert means["pr"].dims == ("time", "lat", "lon")
+    assert float(means["evspsbl"].mean()) > 1e-6
+    assert 100.0 < float(means["rlut"].mean()) < 400.0
+
+
+def test_fluxes_are_outputs_where_processes_tell_them(dassim):
+    small = with_set(SMALLER["aquaplanet"])
+    assert dassim("check", ATMOSPHERE["aquaplanet"], *small).code == 0
+    result = dassim("check", ATMOSPHERE["aquaplanet"], *small, "--set", "physics.columns=[]")
+    assert result.code == 2
+    assert "found 'pr'; expected one of" in result.err
 
 
 def test_a_run_writes_fields_and_figures(dassim, tmp_path):
