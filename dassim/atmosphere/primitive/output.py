@@ -150,6 +150,7 @@ def output(
     fields need."""
     names = tuple(names)
     prognostic = {name: field.data for name, field in state.fields().items()}
+    prognostic["ps"] = state.ps
     if (Ts := parameters.temperature_below(state)) is not None:
         prognostic["Ts"] = Ts
     prognostic |= with_sums(state.fluxes, parameters.water.latent_heat)
