@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dassim.atmosphere.primitive.column import geopotential
+from dassim.atmosphere.primitive.column import (
+    follows_ground,
+    geopotential,
+    relative_faces,
+    thickness,
+)
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.state import (
     FLUXES,
@@ -28,6 +33,7 @@ from dassim.grid.operators import (
     avg_z_f2c,
     diff_x_c2f,
     diff_y_c2f,
+    diff_z_f2c,
     level,
     masked,
     sum_z,
@@ -126,18 +132,14 @@ class Diagnosis(NamedTuple):
         return self.view.grid
 
     @property
-    def sigma(self) -> Field:
-        levels = self.grid.levels.z
-        return levels.c / level(levels.f, -1)
-
-    @property
     def pressure(self) -> Field:
-        return self.sigma * self.view.fields["ps"]
+        ps = self.view.fields["ps"]
+        return avg_z_f2c(relative_faces(self.grid, ps)) * ps
 
     @property
     def geopotential(self) -> Field:
         gas, virtual = self.parameters.gas_constant, self.view.virtual_temperature
-        return geopotential(self.grid, gas, virtual, self.view.ground)
+        return geopotential(self.view.weights, gas, virtual, self.view.ground)
 
 
 def output(
@@ -184,19 +186,20 @@ def vertical_flow(view: View) -> Field:
     """Upward flow of pressure (Pa m2/s) through the z faces of cells, relative to the levels."""
     transports = view.transports
     rising = -sum_z(horizontal_outflow(*transports)) / view.grid.area.c
-    dz = view.grid.levels.dz.c
-    return vertical_transport(view.grid, *transports, rising * dz / sum_z(dz))
+    thickening = rising * diff_z_f2c(follows_ground(view.grid))
+    return vertical_transport(view.grid, *transports, thickening)
 
 
 def _pressure_velocity(at: Diagnosis) -> Field:
-    """``dp/dt = sigma (d(ps)/dt + v grad(ps)) - w``, ``w`` upward through the levels."""
+    """``dp/dt = b (d(ps)/dt + v grad(ps)) - w``, ``w`` upward through the levels."""
     grid, view = at.grid, at.view
     transports = view.transports
     rising = -sum_z(horizontal_outflow(*transports)) / grid.area.c
     ps = view.fields["ps"]
     along = avg_x_f2c(view.u * diff_x_c2f(ps) / grid.dx.u)
     along = along + avg_y_f2c(view.v * diff_y_c2f(ps) / grid.dy.v)
-    return at.sigma * (rising + along) - avg_z_f2c(vertical_flow(view)) / grid.area.c
+    b = avg_z_f2c(follows_ground(grid))
+    return b * (rising + along) - avg_z_f2c(vertical_flow(view)) / grid.area.c
 
 
 def _sea_level_pressure(at: Diagnosis) -> Field:
@@ -281,7 +284,9 @@ def measures(
         "mean_surface_pressure": Mean(
             jnp.sum(grid.owned(area * ps)), jnp.sum(grid.owned(area)), "Pa", "ps"
         ),
-        "lowest_surface_pressure": extreme("smallest", ps, "Pa", "from", 0.0, surface),
+        "lowest_surface_pressure": extreme(
+            "smallest", ps, "Pa", "from", grid.levels.least_pressure, surface
+        ),
         "highest_surface_pressure": extreme("largest", ps, "Pa", "to", where=surface),
         "lowest_temperature": extreme("smallest", view.temperature, "K", limit=TEMPERATURES[0]),
         "highest_temperature": extreme("largest", view.temperature, "K", limit=TEMPERATURES[1]),
@@ -292,6 +297,5 @@ def kinetic_energy_in_all(grid: Grid, state: AtmosphereState) -> jax.Array:
     """This rank's share of the integral of ``(u^2 + v^2) / 2`` over area and pressure, Pa m4/s2."""
     fields = grid.exchange(state.fields(), 1)
     energy = kinetic_energy(grid, fields["u"], fields["v"])
-    share = grid.levels.dz.c / sum_z(grid.levels.dz.c)
-    mass = fields["ps"] * share * grid.area.c
+    mass = thickness(grid, fields["ps"]) * grid.area.c
     return jnp.sum(grid.owned(masked(grid.mask.c, mass * energy)))

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from dassim.atmosphere.primitive.column import geopotential, sigma_faces
+from dassim.atmosphere.primitive.column import Weights, geopotential, relative_faces
 from dassim.atmosphere.primitive.state import AtmosphereState
 from dassim.atmosphere.primitive.water import Air, Water, virtual_factor
 from dassim.dynamics.implicit import implicit_diffusion
@@ -51,9 +51,10 @@ class Columns(eqx.Module):
     """The columns over this rank's cells, levels from the top down.
 
     ``T`` (K) and ``tracers``, ``(nz, ny, nx)``; ``ps (ny, nx)`` (Pa); ``u`` and ``v`` where they
-    lie; ``below``: temperature of the surface, where there is one; ``sigma (nz, 1, 1)`` at the
-    middle of the levels and ``faces (nz + 1, 1, 1)`` between them; ``latitude (ny, nx)`` (radians);
-    ``time`` (s); constants. ``slab``: heat capacity (J/(m2 K)) of the surface, if it has one.
+    lie; ``below``: temperature of the surface, where there is one; pressure over that at the
+    ground: ``sigma`` at the middle of the levels, ``(nz, ny, nx)`` or, where it is the same in all
+    columns, ``(nz, 1, 1)``, and ``faces`` between them; ``latitude (ny, nx)`` (radians); ``time``
+    (s); constants. ``slab``: heat capacity (J/(m2 K)) of the surface, if it has one.
     """
 
     grid: Grid
@@ -74,7 +75,7 @@ class Columns(eqx.Module):
 
     @classmethod
     def of(cls, grid: Grid, parameters: AtmosphereParameters, state: AtmosphereState) -> Columns:
-        faces = sigma_faces(grid)[:, None, None]
+        faces = relative_faces(grid, Field.at("c", state.ps)).data
         return cls(
             grid,
             state.T,
@@ -138,7 +139,8 @@ class Columns(eqx.Module):
         """m above the surface, of the middle of the levels."""
         virtual = Field.at("c", self.virtual_temperature)
         surface = Field.at("c", jnp.zeros_like(self.ps))
-        phi = geopotential(self.grid, self.air.gas_constant, virtual, surface)
+        weights = Weights.of(self.grid, Field.at("c", self.ps))
+        phi = geopotential(weights, self.air.gas_constant, virtual, surface)
         return phi.data / self.gravity
 
     def wind(self) -> tuple[jax.Array, jax.Array]:

@@ -28,7 +28,7 @@ from dassim.config.limits import too_long_steps
 from dassim.config.noise import normal_noise
 from dassim.config.numerics import advection_scheme, time_stepper
 from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
-from dassim.config.points import Basin
+from dassim.config.points import Basin, first_point
 from dassim.config.schema import AtmosphereNamelist
 from dassim.config.schema import assimilation as numbers
 from dassim.config.schema.atmosphere import primitive as schema
@@ -75,6 +75,7 @@ def build_atmosphere(
     parameters = coefficients(physics, start.ground)
     state = with_vapour(namelist.initial.relative_humidity, start.state, parameters, grid)
     state = with_noise(namelist.initial.noise, state, grid)
+    require_order_of_levels(grid, state)
     if isinstance(namelist.surface, SlabOcean):
         parameters = replace(parameters, slab=WATER_HEAT_CAPACITY * namelist.surface.depth)
         state = replace(state, Ts=surface)
@@ -146,6 +147,20 @@ def _(
 ) -> Start:
     zone = model_of.BaroclinicZone(planet, physics.gas_constant, section.speed)
     return Start(zone.state(grid, section.perturbation), zone.ground_of(grid))
+
+
+def require_order_of_levels(grid: Grid, state: AtmosphereState) -> None:
+    """Refuse ground so high that levels that do not follow it reach into it. All ranks call this
+    together."""
+    least = grid.levels.least_pressure
+    point = first_point(grid, ~(np.asarray(state.ps) > least)[None])
+    if point is not None:
+        message = mismatch(
+            f"levels that cross where the ground carries less than {least:g} Pa, as at {point}",
+            "levels in order over all ground",
+            "let them follow the ground further up: a larger b, a lower exponent",
+        )
+        raise NamelistError([Problem(("vertical",), message)])
 
 
 def surface_temperature(section: Any, grid: Grid, run: Time) -> Any:

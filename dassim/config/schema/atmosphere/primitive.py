@@ -33,6 +33,7 @@ from dassim.config.units import (
     Speed,
     TemperatureDifference,
 )
+from dassim.grid.levels import REFERENCE_PRESSURE
 
 # -- levels ---------------------------------------------------------------------------------------
 
@@ -78,7 +79,46 @@ class SigmaLevels(Section):
         return self
 
 
-SigmaVertical = Annotated[UniformSigma | SigmaLevels, Field(discriminator="type")]
+class SmoothHybrid(Section):
+    """Levels of equal pressure thickness where the ground carries 1000 hPa, that follow the ground
+    less and less the higher they are. Laprise & Girard (1990), J. Climate 3, 32."""
+
+    type: Literal["smooth_hybrid"]
+    nz: Count
+    """Number of levels."""
+    top: Annotated[Pressure, Field(ge=0)] = 0.0
+    """Pressure at the top of the topmost level."""
+    exponent: Annotated[float, Field(ge=1, le=5)] = 1.5
+    """The larger, the sooner levels become those of pressure; 1 with a top at 0 is sigma."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.top >= REFERENCE_PRESSURE:
+            raise refuse(
+                f"less than the {REFERENCE_PRESSURE:g} Pa at the ground",
+                "correct the pressure or its unit",
+                found=f"a top at {self.top:g} Pa",
+                key="top",
+            )
+        return self
+
+
+class HybridLevels(Section):
+    """Levels between listed faces at the pressure a reference_pressure + b ps, ps that at the
+    ground. Simmons & Burridge (1981), Mon. Wea. Rev. 109, 758."""
+
+    type: Literal["hybrid"]
+    a: Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]
+    """Part of the faces, the topmost first, that does not depend on the ground; 0 at the ground."""
+    b: Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]
+    """Share of the pressure at the ground, from 0 at the top to 1 at the ground."""
+    reference_pressure: Annotated[Pressure, Field(gt=0)] = REFERENCE_PRESSURE
+    """What a is multiplied with; 1 Pa where the list is in pascals."""
+
+
+AirVertical = Annotated[
+    UniformSigma | SigmaLevels | SmoothHybrid | HybridLevels, Field(discriminator="type")
+]
 
 
 # -- physics --------------------------------------------------------------------------------------
@@ -192,7 +232,7 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
 
     time: Time = Field()
     """Start, length and step of the run."""
-    vertical: SigmaVertical
+    vertical: AirVertical
     """Levels, the topmost first."""
     physics: Physics = Physics()
     """The atmosphere's equations."""
@@ -206,7 +246,7 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
     """Speed that the wind is expected to reach: the time step is checked for it, too."""
 
     @property
-    def column(self) -> SigmaVertical:
+    def column(self) -> AirVertical:
         return self.vertical
 
     @property
