@@ -30,6 +30,7 @@ from dassim.config.units import (
     HeatCapacity,
     Length,
     Pressure,
+    PressureAloft,
     Speed,
     TemperatureDifference,
 )
@@ -86,7 +87,7 @@ class SmoothHybrid(Section):
     type: Literal["smooth_hybrid"]
     nz: Count
     """Number of levels."""
-    top: Annotated[Pressure, Field(ge=0)] = 0.0
+    top: PressureAloft = 0.0
     """Pressure at the top of the topmost level."""
     exponent: Annotated[float, Field(ge=1, le=5)] = 1.5
     """The larger, the sooner levels become those of pressure; 1 with a top at 0 is sigma."""
@@ -112,7 +113,7 @@ class HybridLevels(Section):
     """Part of the faces, the topmost first, that does not depend on the ground; 0 at the ground."""
     b: Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]
     """Share of the pressure at the ground, from 0 at the top to 1 at the ground."""
-    reference_pressure: Annotated[Pressure, Field(gt=0)] = REFERENCE_PRESSURE
+    reference_pressure: Pressure = REFERENCE_PRESSURE
     """What a is multiplied with; 1 Pa where the list is in pascals."""
 
 
