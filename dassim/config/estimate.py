@@ -115,7 +115,7 @@ def _(namelist: AtmosphereNamelist) -> Footprint:
     from dassim.config.atmosphere.columns import process
 
     times = 2 if namelist.physics.stepper.type == "adams_bashforth_2" else 1
-    tracers = [] if namelist.initial.relative_humidity is None else ["q"]
+    tracers = ["q"] if namelist.initial.has_vapour else []
     fluxes = fluxes_of(map(process, namelist.physics.columns))
     surface = 1 + len(fluxes) + isinstance(namelist.surface, SlabOcean)
     state = Fields(times * (3 + len(tracers)), times * surface)

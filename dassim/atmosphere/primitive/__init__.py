@@ -1,5 +1,6 @@
 """The hydrostatic primitive equations of the atmosphere."""
 
+from dassim.atmosphere.primitive.analysis import PressureLevels, from_pressure_levels
 from dassim.atmosphere.primitive.boundary_layer import BoundaryLayer
 from dassim.atmosphere.primitive.condensation import Condensation, PositiveHumidity
 from dassim.atmosphere.primitive.convection import DryAdjustment
@@ -33,7 +34,9 @@ __all__ = [
     "GreyRadiation",
     "HeldSuarez",
     "PositiveHumidity",
+    "PressureLevels",
     "Sponge",
     "fluxes_of",
+    "from_pressure_levels",
     "isothermal_rest",
 ]

@@ -28,13 +28,13 @@ class BoundaryLayer(AbstractColumnPhysics):
     """Bulk fluxes from a surface of water at ``Ts``, and diffusion up to the height where the bulk
     Richardson number ``Ri`` passes ``critical`` (Frierson et al. 2006, J. Atmos. Sci. 63, 2548)::
 
-        H = rho cp C |v| (Ts - T - g z / cp),   E = rho C |v| (q_s(Ts) - q),   tau = rho C |v| v
+        H = rho cp C |v| (Ts - T - g z / cp),   E = w rho C |v| (q_s(Ts) - q),   tau = rho C |v| v
         C = (k / ln(z / z_0))^2 (1 - max(0, Ri) / critical)^2
         Ri(z) = g z (s_v(z) - s_v(surface)) / (s_v |v|^2)
 
-    of the lowest level. ``roughness`` (m): z_0. ``gustiness`` (m/s): wind at the surface in calm
-    air. Diffusion works on ``cp T + g z``, tracers and wind, with ``K = k u* z`` in the lowest
-    tenth of the layer, and a parabola from there to its top.
+    of the lowest level; w is the wetness of the surface. ``roughness`` (m): z_0. ``gustiness``
+    (m/s): wind at the surface in calm air. Diffusion works on ``cp T + g z``, tracers and wind,
+    with ``K = k u* z`` in the lowest tenth of the layer, and a parabola from there to its top.
     """
 
     fluxes: ClassVar[tuple[str, ...]] = ("hfss", "evspsbl")
@@ -78,7 +78,7 @@ class BoundaryLayer(AbstractColumnPhysics):
         cp = columns.air.heat_capacity
         lift = columns.gravity * air.height[-1] / cp
         heat = cp * flow * (columns.surface_temperature - columns.T[-1] - lift)
-        return heat, flow * (_saturated(columns) - columns.q[-1])
+        return heat, columns.wetness * flow * (_saturated(columns) - columns.q[-1])
 
     def exchange(self, columns: Columns, air: Profile) -> jax.Array:
         """``C`` of the lowest level."""

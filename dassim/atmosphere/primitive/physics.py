@@ -19,6 +19,7 @@ from dassim.atmosphere.primitive.column import Weights, geopotential, relative_f
 from dassim.atmosphere.primitive.state import AtmosphereState
 from dassim.atmosphere.primitive.water import Air, Water, virtual_factor
 from dassim.dynamics.implicit import implicit_diffusion
+from dassim.dynamics.series import value_at
 from dassim.grid import Field, Grid, Span
 from dassim.grid.operators import avg_x_c2f, avg_x_f2c, avg_y_c2f, avg_y_f2c
 
@@ -54,7 +55,8 @@ class Columns(eqx.Module):
     lie; ``below``: temperature of the surface, where there is one; pressure over that at the
     ground: ``sigma`` at the middle of the levels, ``(nz, ny, nx)`` or, where it is the same in all
     columns, ``(nz, 1, 1)``, and ``faces`` between them; ``latitude (ny, nx)`` (radians); ``time``
-    (s); constants. ``slab``: heat capacity (J/(m2 K)) of the surface, if it has one.
+    (s); constants. ``slab``: heat capacity (J/(m2 K)) of the surface, if it has one;
+    ``wetness``: its evaporation over that of water.
     """
 
     grid: Grid
@@ -71,6 +73,7 @@ class Columns(eqx.Module):
     air: Air
     water: Water
     slab: Any
+    wetness: Any
     time: Any
 
     @classmethod
@@ -91,6 +94,7 @@ class Columns(eqx.Module):
             parameters.air,
             parameters.water,
             parameters.slab,
+            value_at(parameters.wetness, state.time),
             state.time,
         )
 

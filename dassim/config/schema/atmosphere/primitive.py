@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, Strict, model_validator
 
 from dassim.config.explain import refuse
+from dassim.config.paths import InputFile
 from dassim.config.schema.atmosphere.columns import ColumnPhysics
 from dassim.config.schema.atmosphere.orography import FlatGround, Orography
 from dassim.config.schema.atmosphere.polar import PolarFilter, require_circles
@@ -194,7 +195,17 @@ class Noise(Section):
     """Of the temperature."""
 
 
-class IsothermalRest(Section):
+class AbstractStart(Section):
+    """A state at the start, and which of its keys says that there is vapour."""
+
+    vapour: ClassVar[str] = "relative_humidity"
+
+    @property
+    def has_vapour(self) -> bool:
+        return getattr(self, self.vapour) is not None
+
+
+class IsothermalRest(AbstractStart):
     """No wind, and one temperature."""
 
     type: Literal["isothermal"]
@@ -208,7 +219,7 @@ class IsothermalRest(Section):
     """Noise on top."""
 
 
-class BaroclinicZone(Section):
+class BaroclinicZone(AbstractStart):
     """Westerly jets in balance over ground of their own, which takes the place of the section
     orography. Jablonowski & Williamson (2006), Quart. J. Roy. Meteor. Soc. 132, 2943."""
 
@@ -223,7 +234,37 @@ class BaroclinicZone(Section):
     """Noise on top."""
 
 
-Initial = Annotated[IsothermalRest | BaroclinicZone, Field(discriminator="type")]
+class FromPressureLevels(AbstractStart):
+    """Air on levels of pressure at longitudes and latitudes of the file's own, such as that of a
+    reanalysis. The pressure at the ground is found where the file has the geopotential of the
+    model's orography; below the file's lowest level the air warms by 6.5 K/km.
+
+    Variables along pressure (in its units, else hPa), latitude and longitude in any order, with
+    values below the ground too. Their names are by default those of ERA5.
+    """
+
+    vapour: ClassVar[str] = "q"
+
+    type: Literal["pressure_levels"]
+    file: InputFile
+    """A netCDF file."""
+    geopotential: str = "geopotential"
+    """Variable with the geopotential."""
+    T: str = "temperature"
+    """Variable with the temperature."""
+    u: str = "u_component_of_wind"
+    """Variable with the eastward wind."""
+    v: str = "v_component_of_wind"
+    """Variable with the northward wind."""
+    q: str | None = "specific_humidity"
+    """Variable with the specific humidity; null: without vapour."""
+    noise: Noise = Noise()
+    """Noise on top."""
+
+
+Initial = Annotated[
+    IsothermalRest | BaroclinicZone | FromPressureLevels, Field(discriminator="type")
+]
 
 
 class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
@@ -281,10 +322,10 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
                     found=f"{process.type} and no section surface",
                     key=key,
                 )
-            if process.needs_vapour and self.initial.relative_humidity is None:
+            if process.needs_vapour and not self.initial.has_vapour:
                 raise refuse(
                     "vapour in the air",
-                    "set initial.relative_humidity",
-                    found=f"{process.type} and no relative_humidity in the section initial",
+                    f"set initial.{self.initial.vapour}",
+                    found=f"{process.type} and no {self.initial.vapour} in the section initial",
                     key=key,
                 )
