@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from dassim.config.errors import NamelistError
+from dassim.config.errors import NamelistError, NamelistWarning
 from dassim.config.files import file_variable
+from dassim.config.gridded import read_records
 from dassim.config.paths import InputFile
+from dassim.config.points import Basin
 from dassim.config.regridding import Regridded
-from dassim.grid import build_grid, cartesian, latlon, one_layer
+from dassim.config.schema.profiles import FromFile
+from dassim.config.units import Temperature
+from dassim.grid import build_grid, cartesian, latlon, levels, one_layer
 from dassim.parallel import Domain
 
 KEY = ("orography", "variable")
@@ -121,6 +125,25 @@ def test_beyond_the_file_there_is_no_value(tmp_path):
     known = np.isfinite(found)
     assert known.sum() == 10 * 10
     assert known[13:23, 19:29].all()
+
+
+def test_values_on_levels_are_carried_to_points_that_have_none(tmp_path):
+    """As those of files on the grid itself."""
+    lat, lon = -85.0 + 10.0 * np.arange(18), 10.0 * np.arange(36)
+    values = np.stack([10.0 * np.ones((18, 36)), 5.0 * np.ones((18, 36))])
+    values[:, 6:9, 10:15] = np.nan
+    path = write(tmp_path / "a.nc", ("level", "lat", "lon"), values, lat, lon)
+    domain = Domain.serial((18, 36), periodic=(False, True))
+    faces = np.linspace(0, 360, 37), np.linspace(-90, 90, 19)
+    grid = build_grid(latlon(domain, *faces, radius=1.0, rotation=0.0), levels([10.0, 20.0]))
+    keys = {"type": "file", "file": path, "variable": "h", "interpolate": True}
+    at, key = Basin.of(grid).points("c"), ("initial", "T")
+    with pytest.raises(NamelistError, match="no value of h at row 6, column 10"):
+        read_records(FromFile[Temperature](**keys), at, key)
+    with pytest.warns(NamelistWarning, match="take values from points around"):
+        found = read_records(FromFile[Temperature](**keys, extrapolate=3), at, key).values
+    np.testing.assert_allclose(found[0], 10.0, rtol=1e-12)
+    np.testing.assert_allclose(found[1], 5.0, rtol=1e-12)
 
 
 def test_what_cannot_be_interpolated_is_refused(tmp_path):
