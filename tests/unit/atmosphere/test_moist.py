@@ -9,6 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from dassim.assimilation.checks import model_dot_product_test
+from dassim.assimilation.verification import sizes_of
 from dassim.atmosphere.primitive import (
     AtmosphereParameters,
     AtmosphereState,
@@ -160,6 +161,18 @@ def test_a_warmer_surface_exchanges_more_and_a_colder_one_less():
     assert found[1] == 0.0
 
 
+def test_a_drier_surface_evaporates_less():
+    T, q = tropical(humidity=0.5)
+    wetness = np.linspace(0.0, 1.0, 8) * np.ones((4, 1))
+    (_, wet), (_, drier) = (columns_of(T, q, **given) for given in ({}, {"wetness": wetness}))
+    full, found = (BoundaryLayer()(columns, DT) for columns in (wet, drier))
+    np.testing.assert_allclose(
+        found.fluxes["evspsbl"], wetness * full.fluxes["evspsbl"], rtol=1e-13
+    )
+    np.testing.assert_array_equal(found.fluxes["hfss"], full.fluxes["hfss"])
+    assert float(full.fluxes["evspsbl"].min()) > 1e-6
+
+
 def test_a_parcel_follows_the_moist_adiabat():
     """Against the same equation, solved by SciPy: four times as near on twice as many levels."""
 
@@ -292,6 +305,13 @@ def test_dry_air_knows_no_fluxes():
     assert not {"pr", "hur", "q"} & model.output_variables(AtmosphereParameters(), state).keys()
     with pytest.raises(ValueError, match=r"found outputs \['pr', 'hur'\]"):
         model.output(AtmosphereParameters(), state, ["pr", "T", "hur"])
+
+
+def test_fluxes_are_no_variables_of_the_state():
+    grid = air(4, np.linspace(0, 1, 7), nx=8)
+    state = moist_start(grid, *tropical(nz=6))
+    state = replace(state, fluxes=dict.fromkeys(state.fluxes, state.ps * state.Ts))
+    assert set(sizes_of(atmosphere(grid, DT), state)) == {"u", "v", "T", "Ts", "tracers.q"}
 
 
 def test_the_adjoint_of_moist_air_is_the_transpose():

@@ -8,6 +8,7 @@ import netCDF4
 import numpy as np
 import pytest
 
+from dassim.assimilation.checks import model_dot_product_test
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.config.errors import NamelistError
 from dassim.dynamics.series import TimeSeries
@@ -87,6 +88,13 @@ def test_it_runs(files):
     end = integrate(experiment.model, experiment.parameters, experiment.state, 4)
     assert all(np.isfinite(field.data).all() for field in end.fields().values())
     assert float(abs(end.u - experiment.state.u).max()) < 20.0
+
+
+def test_the_adjoint_is_the_transpose(files):
+    experiment = build(files)
+    start = integrate(experiment.model, experiment.parameters, experiment.state, 2)
+    test = model_dot_product_test(experiment.model, experiment.parameters, start, steps=1, seed=1)
+    assert test.passed, test
 
 
 def test_what_cannot_be_is_refused(files, tmp_path):
