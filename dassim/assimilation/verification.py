@@ -43,8 +43,9 @@ SHARE = 0.1
 """Of a variable's spread: by how much it is taken to be wrong where nothing else is known."""
 
 
-REMEMBERED = "previous."
-"""Begins the names of what a time stepper remembers of earlier steps."""
+BESIDE = ("previous.", "fluxes.")
+"""Begin the names of what is no variable: what a time stepper remembers of earlier steps, and what
+a step tells besides, on which nothing depends."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,9 @@ def sizes_of(model: Model, state: Any) -> dict[str, float]:
 
 
 def _fields(state: Any) -> dict[str, Any]:
-    """The variables of ``state``, without what a time stepper remembers."""
+    """The variables of ``state``."""
     return {
         name: leaf
         for name, leaf in named_leaves(state).items()
-        if np.ndim(leaf) >= 2 and not name.startswith(REMEMBERED)
+        if np.ndim(leaf) >= 2 and not name.startswith(BESIDE)
     }

@@ -13,6 +13,7 @@ from dassim.config.schema import (
     OceanNamelist,
     ShallowWaterNamelist,
 )
+from dassim.config.schema.atmosphere.surface import SlabOcean
 from dassim.config.schema.bathymetry import FlatBottom
 from dassim.config.schema.grid import GridFromFile
 from dassim.config.schema.namelist import AbstractNamelist
@@ -109,10 +110,16 @@ def _(namelist: ShallowWaterNamelist) -> Footprint:
 @footprint.register
 def _(namelist: AtmosphereNamelist) -> Footprint:
     """Beside the state, a compiled step holds about 30 fields."""
-    from dassim.atmosphere.primitive.output import OUTPUTS
+    from dassim.atmosphere.primitive import fluxes_of
+    from dassim.atmosphere.primitive.output import output_variables
+    from dassim.config.atmosphere.columns import process
 
     times = 2 if namelist.physics.stepper.type == "adams_bashforth_2" else 1
-    return Footprint(Fields(3 * times, times), Fields(volume=30), OUTPUTS)
+    tracers = ["q"] if namelist.initial.has_vapour else []
+    fluxes = fluxes_of(map(process, namelist.physics.columns))
+    surface = 1 + len(fluxes) + isinstance(namelist.surface, SlabOcean)
+    state = Fields(times * (3 + len(tracers)), times * surface)
+    return Footprint(state, Fields(volume=30), output_variables(tracers, fluxes))
 
 
 def estimates(namelist: AbstractNamelist, decomposition: Decomposition, nz: int) -> list[Estimate]:

@@ -24,6 +24,7 @@ class FileVariable:
     path: Path
     name: str
     shape: tuple[int, ...]
+    dimensions: tuple[str, ...] = ()
     factor: float = 1.0
     offset: float = 0.0
     fill: float = np.nan
@@ -56,16 +57,18 @@ def file_variable(
         raise NamelistError([Problem(key, message)])
     with LIBRARY, netCDF4.Dataset(path) as dataset:
         variable = dataset[name]
-        shape, units = variable.shape, getattr(variable, "units", None)
+        shape, dimensions = variable.shape, variable.dimensions
+        units = getattr(variable, "units", None)
         kind = np.dtype(variable.dtype)
     if kind.kind not in "iuf":
         message = mismatch(f"{name} of type {kind.name} in {path}", "numbers", "choose another")
         raise NamelistError([Problem(key, message)])
     if unit is None or units is None:
-        return FileVariable(path, name, shape, fill=fill)
+        return FileVariable(path, name, shape, dimensions, fill=fill)
     try:
         offset = convert(0.0, units, unit)
-        return FileVariable(path, name, shape, convert(1.0, units, unit) - offset, offset, fill)
+        factor = convert(1.0, units, unit) - offset
+        return FileVariable(path, name, shape, dimensions, factor, offset, fill)
     except UnitError as error:
         found = f"{name} in units '{units}'{error}, in {path}"
         message = mismatch(found, f"units such as {unit}", error.remedy)

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import netCDF4
 import numpy as np
 
 from dassim.config.errors import KeyPath, NamelistError, NamelistWarning, Problem, mismatch
 from dassim.config.files import FileVariable, file_variable
 from dassim.config.points import Points, first_point
 from dassim.config.profiles import values
+from dassim.config.regridding import Regridded
 from dassim.config.schema.profiles import FromFile
-from dassim.io.netcdf import LIBRARY
 
 NEIGHBOUR = {"u": (0, 1), "v": (1, 0)}
 """Cells to the south and to the west of a face's own where the cell on its other side lies."""
@@ -63,12 +62,15 @@ class RecordReader:
     profile: FromFile
     at: Points
     key: KeyPath
-    variable: FileVariable
+    variable: FileVariable | Regridded
     dimension: str | None
 
     @classmethod
     def open(cls, profile: FromFile, at: Points, key: KeyPath) -> RecordReader:
-        variable = file_variable(profile.file, profile.variable, (*key, "variable"), profile.unit)
+        name = (*key, "variable")
+        variable = file_variable(profile.file, profile.variable, name, profile.unit)
+        if profile.interpolate:
+            variable = Regridded.onto(at.grid, variable, name)
         return cls(profile, at, key, variable, _record_dimension(variable, at, key))
 
     @property
@@ -102,7 +104,7 @@ class RecordReader:
 class _Record(NamedTuple):
     """One record of a variable, sliced like an array."""
 
-    variable: FileVariable
+    variable: FileVariable | Regridded
     number: int
 
     @property
@@ -119,19 +121,17 @@ def _missing(values: np.ndarray, at: Points) -> np.ndarray:
     return np.asarray(missing.any(axis=tuple(range(missing.ndim - 3))))
 
 
-def _record_dimension(variable: FileVariable, at: Points, key: KeyPath) -> str | None:
+def _record_dimension(variable: FileVariable | Regridded, at: Points, key: KeyPath) -> str | None:
     """The dimension in front of those of the grid."""
     expected = at.grid.global_shape[1:] if at.surface else at.grid.global_shape
-    with LIBRARY, netCDF4.Dataset(variable.path) as dataset:
-        dimensions = dataset[variable.name].dimensions
     extra = len(variable.shape) - len(expected)
     if variable.shape[max(extra, 0) :] == expected and extra in (0, 1):
-        return dimensions[0] if extra else None
+        return variable.dimensions[0] if extra else None
     axes = "(ny, nx)" if at.surface else "(nz, ny, nx)"
     message = mismatch(
         f"{variable.name} of shape {variable.shape} in {variable.path}",
         f"shape {expected}, the {axes} of the grid, or one axis more in front",
-        "correct the grid, or choose another variable",
+        "correct the grid, choose another variable, or write interpolate: true",
     )
     raise NamelistError([Problem((*key, "variable"), message)])
 

@@ -9,7 +9,12 @@ import numpy as np
 
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.files import file_variable
-from dassim.config.schema.atmosphere.primitive import SigmaLevels, UniformSigma
+from dassim.config.schema.atmosphere.primitive import (
+    HybridLevels,
+    SigmaLevels,
+    SmoothHybrid,
+    UniformSigma,
+)
 from dassim.config.schema.vertical import (
     GivenLevels,
     LevelsFromFile,
@@ -17,10 +22,13 @@ from dassim.config.schema.vertical import (
     UniformLevels,
 )
 from dassim.grid import (
+    GridError,
     Levels,
+    hybrid_levels,
     levels,
     one_layer,
     sigma_levels,
+    smooth_hybrid_levels,
     stretched_thickness,
     uniform_thickness,
 )
@@ -45,6 +53,19 @@ def _(config: UniformSigma | SigmaLevels, dtype: Any = float) -> Levels:
     return sigma_levels(config.faces, dtype)
 
 
+@build_levels.register
+def _(config: SmoothHybrid, dtype: Any = float) -> Levels:
+    return smooth_hybrid_levels(config.nz, config.top, config.exponent, dtype)
+
+
+@build_levels.register
+def _(config: HybridLevels, dtype: Any = float) -> Levels:
+    try:
+        return hybrid_levels(np.array(config.a) * config.reference_pressure, config.b, dtype)
+    except GridError as error:
+        raise NamelistError([Problem(("vertical",), str(error))]) from None
+
+
 def in_words(levels: Levels) -> str:
     """How many levels, and how far they reach."""
     count = levels.count
@@ -52,6 +73,9 @@ def in_words(levels: Levels) -> str:
         return "one layer"
     if levels.coordinate == "sigma":
         return f"{count} level{'s' * (count > 1)}, sigma from 0 to 1"
+    if levels.a is not None:
+        top = float(levels.a.data[0].item())
+        return f"{count} level{'s' * (count > 1)}, hybrid from {top:.10g} Pa to the ground"
     return f"{count} level{'s' * (count > 1)}, {float(levels.dz.c.data.sum()):.10g} m deep"
 
 

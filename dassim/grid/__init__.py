@@ -23,9 +23,11 @@ from dassim.grid.horizontal import (
 )
 from dassim.grid.levels import (
     Levels,
+    hybrid_levels,
     levels,
     one_layer,
     sigma_levels,
+    smooth_hybrid_levels,
     stretched_thickness,
     uniform_thickness,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "build_grid",
     "cartesian",
     "exchange",
+    "hybrid_levels",
     "latlon",
     "levels",
     "maximum",
@@ -52,6 +55,7 @@ __all__ = [
     "one_layer",
     "orthogonal",
     "sigma_levels",
+    "smooth_hybrid_levels",
     "stretched_thickness",
     "taps",
     "uniform_thickness",

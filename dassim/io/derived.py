@@ -30,11 +30,16 @@ def thickness(data: xr.Dataset) -> xr.DataArray | None:
     return xr.DataArray(bounds[:, 1] - bounds[:, 0], dims=("depth",), coords={"depth": data.depth})
 
 
-def sigma_extents(data: xr.Dataset) -> xr.DataArray:
-    """The share of the column that is in each level of an atmosphere."""
-    bounds = data["sigma_bnds"].values
+def levels_of_air(field: xr.DataArray | xr.Dataset) -> str | None:
+    """The vertical dimension of fields of an atmosphere; ``None`` of others."""
+    return next((dim for dim in ("sigma", "hybrid") if dim in field.dims), None)
+
+
+def air_extents(data: xr.Dataset, dim: str) -> xr.DataArray:
+    """The share of the column at rest that is in each level ``dim`` of an atmosphere."""
+    bounds = data[f"{dim}_bnds"].values
     extents = bounds[:, 1] - bounds[:, 0]
-    return xr.DataArray(extents, dims=("sigma",), coords={"sigma": data.sigma})
+    return xr.DataArray(extents, dims=(dim,), coords={dim: data[dim]})
 
 
 def transport(data: xr.Dataset, axis: str) -> xr.DataArray | None:
@@ -101,8 +106,8 @@ def volume_mean(field: xr.DataArray, data: xr.Dataset) -> xr.DataArray | None:
     if "cell_area" not in data.coords:
         return None
     weights = data["cell_area"]
-    if "sigma" in field.dims:
-        weights = weights * sigma_extents(data)
+    if (air := levels_of_air(field)) is not None:
+        weights = weights * air_extents(data, air)
     if "depth" in field.dims:
         dz = data["h"] if "h" in data else thickness(data)
         if dz is None:
@@ -114,7 +119,7 @@ def volume_mean(field: xr.DataArray, data: xr.Dataset) -> xr.DataArray | None:
 
 def surface(field: xr.DataArray) -> xr.DataArray:
     """The level at the surface: the topmost of an ocean, the lowest of an atmosphere."""
-    for dim, index in (("depth", 0), ("sigma", -1)):
+    for dim, index in (("depth", 0), ("sigma", -1), ("hybrid", -1)):
         if dim in field.dims:
             return field.isel({dim: index}, drop=True)
     return field

@@ -11,6 +11,7 @@ import numpy as np
 from dassim.grid import Field, Grid
 from dassim.grid.field import LOCATIONS, X, Y
 from dassim.grid.horizontal import HORIZONTAL
+from dassim.grid.levels import REFERENCE_PRESSURE
 from dassim.grid.variables import Variable
 from dassim.io.mosaic import Region, assemble
 from dassim.parallel import Domain
@@ -37,6 +38,12 @@ DEPTH: Attributes = {
 }
 SIGMA: Attributes = {
     "standard_name": "atmosphere_sigma_coordinate",
+    "units": "1",
+    "positive": "down",
+    "axis": "Z",
+}
+HYBRID: Attributes = {
+    "standard_name": "atmosphere_hybrid_sigma_pressure_coordinate",
     "units": "1",
     "positive": "down",
     "axis": "Z",
@@ -254,27 +261,56 @@ def _planes(grid: Grid, dims: Mapping[str, tuple[str, str, str]]) -> dict[str, C
 
 
 def _levels(grid: Grid) -> dict[str, Coordinate]:
-    """Depths (m, down) or sigma of levels at rest and of their upper faces; a layer has none."""
+    """Depths (m, down), sigma or hybrid coordinate of levels at rest and of their upper faces; a
+    layer has none."""
     name = grid.levels.coordinate
     if name == "layer":
         return {}
     centres = -np.asarray(grid.levels.z.c.data, float)[:, 0, 0]
     faces = -np.asarray(grid.levels.z.f.data, float)[:, 0, 0]
-    if name == "sigma":
-        centres, faces = centres / faces[-1], faces / faces[-1]
+    if grid.levels.b is not None:
+        a, b = _hybrid_faces(grid)
+        faces = a / REFERENCE_PRESSURE + b
+        centres = 0.5 * (faces[:-1] + faces[1:])
     above = np.concatenate([faces[:1], centres[:-1]])
     shared, text = {
         "depth": (DEPTH, "depth of {}, with the surface at rest"),
         "sigma": (SIGMA, "pressure over that at the ground of {}"),
+        "hybrid": (HYBRID, "pressure of {} over 100000 Pa, where the ground carries as much"),
     }[name]
 
     def column(name: str, values: np.ndarray, low: np.ndarray, high: np.ndarray, of: str):
         attributes = {**shared, "long_name": text.format(of)}
         return Coordinate((name,), values + 0.0, attributes, np.stack([low, high], -1) + 0.0)
 
-    return {
+    axes = {
         name: column(name, centres, faces[:-1], faces[1:], "levels"),
         f"{name}_w": column(f"{name}_w", faces[:-1], above, centres, "upper faces of levels"),
+    }
+    return axes if grid.levels.a is None else axes | _hybrid_parts(grid)
+
+
+def _hybrid_faces(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """``a`` (Pa) and ``b`` of the faces at the pressure ``a + b ps``."""
+    a, b = (
+        np.zeros(1) if part is None else np.asarray(part.data, float).ravel()
+        for part in (grid.levels.a, grid.levels.b)
+    )
+    return a, b
+
+
+def _hybrid_parts(grid: Grid) -> dict[str, Coordinate]:
+    """``hybrid_a + hybrid_b ps``: pressure at the middle of the levels, and at their faces."""
+
+    def part(faces: np.ndarray, units: str, of: str) -> Coordinate:
+        attributes = {"units": units, "long_name": f"{of} of the pressure hybrid_a + hybrid_b ps"}
+        ends = np.stack([faces[:-1], faces[1:]], axis=-1)
+        return Coordinate(("hybrid",), ends.mean(axis=-1), attributes, ends)
+
+    a, b = _hybrid_faces(grid)
+    return {
+        "hybrid_a": part(a, "Pa", "part that is fixed"),
+        "hybrid_b": part(b, "1", "share of that at the ground"),
     }
 
 

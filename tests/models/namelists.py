@@ -18,8 +18,15 @@ from dassim.config.experiment import Experiment, build_experiment
 from dassim.parallel import AbstractCommunicator, SerialCommunicator, world
 
 PROJECT = Path(__file__).resolve().parents[2]
+PACKAGES: Mapping[str, tuple[str, ...]] = {"real_terrain": ("jcm", "neuralgcm")}
+"""Namelists that read files of packages which are no part of the set-up; they have own tests."""
+
 OCEAN, ATMOSPHERE = (
-    {path.stem: path for path in sorted((PROJECT / "namelists" / fluid).glob("*.yaml"))}
+    {
+        path.stem: path
+        for path in sorted((PROJECT / "namelists" / fluid).glob("*.yaml"))
+        if path.stem not in PACKAGES
+    }
     for fluid in ("ocean", "atmosphere")
 )
 
@@ -34,6 +41,7 @@ SMALLER: Mapping[str, tuple[str, ...]] = {
     "held_suarez": ("grid.nx=32", "grid.ny=16", "vertical.nz=5"),
     "jablonowski_williamson_steady": ("grid.nx=32", "grid.ny=16", "vertical.nz=5"),
     "jablonowski_williamson_wave": ("grid.nx=32", "grid.ny=16", "vertical.nz=5"),
+    "real_terrain": ("grid.nx=32", "grid.ny=16", "vertical.nz=10"),
     "williamson_2": ("grid.nx=32", "grid.ny=16"),
     "williamson_5": ("grid.nx=32", "grid.ny=16"),
     "williamson_6": ("grid.nx=32", "grid.ny=16"),

@@ -14,9 +14,16 @@ from tests.models.namelists import ATMOSPHERE, SMALLER, build, differences_betwe
 STEPS = 100
 
 
-@pytest.mark.parametrize("name", ["galewsky", "held_suarez", "aquaplanet"])
-def test_a_hundred_steps_are_the_same_as_on_one_rank(name):
-    differences = differences_between_ranks(name, STEPS, SMALLER[name])
+HYBRID = ("grid.nx=32", "grid.ny=16", "vertical={type: smooth_hybrid, nz: 5, top: 10 hPa}")
+CASES = {
+    **{name: (name, SMALLER[name]) for name in ("galewsky", "held_suarez", "aquaplanet")},
+    "hybrid": ("held_suarez", HYBRID),
+}
+
+
+@pytest.mark.parametrize(("name", "smaller"), CASES.values(), ids=CASES)
+def test_a_hundred_steps_are_the_same_as_on_one_rank(name, smaller):
+    differences = differences_between_ranks(name, STEPS, smaller)
     assert max(differences.values()) <= 1e-12, differences
 
 

@@ -1,5 +1,6 @@
 """The hydrostatic primitive equations of the atmosphere."""
 
+from dassim.atmosphere.primitive.analysis import PressureLevels, from_pressure_levels
 from dassim.atmosphere.primitive.boundary_layer import BoundaryLayer
 from dassim.atmosphere.primitive.condensation import Condensation, PositiveHumidity
 from dassim.atmosphere.primitive.convection import DryAdjustment
@@ -13,6 +14,7 @@ from dassim.atmosphere.primitive.physics import (
     Columns,
     HeldSuarez,
     Sponge,
+    fluxes_of,
 )
 from dassim.atmosphere.primitive.radiation import GreyRadiation
 from dassim.atmosphere.primitive.state import AtmosphereState
@@ -32,6 +34,9 @@ __all__ = [
     "GreyRadiation",
     "HeldSuarez",
     "PositiveHumidity",
+    "PressureLevels",
     "Sponge",
+    "fluxes_of",
+    "from_pressure_levels",
     "isothermal_rest",
 ]

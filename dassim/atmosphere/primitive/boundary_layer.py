@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,14 +28,16 @@ class BoundaryLayer(AbstractColumnPhysics):
     """Bulk fluxes from a surface of water at ``Ts``, and diffusion up to the height where the bulk
     Richardson number ``Ri`` passes ``critical`` (Frierson et al. 2006, J. Atmos. Sci. 63, 2548)::
 
-        H = rho cp C |v| (Ts - T - g z / cp),   E = rho C |v| (q_s(Ts) - q),   tau = rho C |v| v
+        H = rho cp C |v| (Ts - T - g z / cp),   E = w rho C |v| (q_s(Ts) - q),   tau = rho C |v| v
         C = (k / ln(z / z_0))^2 (1 - max(0, Ri) / critical)^2
         Ri(z) = g z (s_v(z) - s_v(surface)) / (s_v |v|^2)
 
-    of the lowest level. ``roughness`` (m): z_0. ``gustiness`` (m/s): wind at the surface in calm
-    air. Diffusion works on ``cp T + g z``, tracers and wind, with ``K = k u* z`` in the lowest
-    tenth of the layer, and a parabola from there to its top.
+    of the lowest level; w is the wetness of the surface. ``roughness`` (m): z_0. ``gustiness``
+    (m/s): wind at the surface in calm air. Diffusion works on ``cp T + g z``, tracers and wind,
+    with ``K = k u* z`` in the lowest tenth of the layer, and a parabola from there to its top.
     """
+
+    fluxes: ClassVar[tuple[str, ...]] = ("hfss", "evspsbl")
 
     roughness: Any = 3.21e-5
     critical: Any = 1.0
@@ -46,7 +48,7 @@ class BoundaryLayer(AbstractColumnPhysics):
         lowest = columns.mass[-1]
         coefficient = self.exchange(columns, air)
         flow = self.density(columns) * coefficient * air.speed[-1]  # kg m-2 s-1
-        heat, vapour = self.fluxes(columns, air, flow)
+        heat, vapour = self.surface_fluxes(columns, air, flow)
         cp, latent = columns.air.heat_capacity, columns.water.latent_heat
         return Change(
             heating=_at_ground(heat / (cp * lowest), columns.T),
@@ -54,6 +56,7 @@ class BoundaryLayer(AbstractColumnPhysics):
             drag=_at_ground(flow / lowest, columns.T),
             mixing=self.mixing(columns, air, coefficient),
             surface_heating=-heat - latent * vapour,
+            fluxes={"hfss": heat, "evspsbl": vapour},
         )
 
     def profile(self, columns: Columns) -> Profile:
@@ -68,14 +71,14 @@ class BoundaryLayer(AbstractColumnPhysics):
         warmth = columns.air.gas_constant * columns.virtual_temperature[-1]
         return columns.pressure[-1] / warmth
 
-    def fluxes(
+    def surface_fluxes(
         self, columns: Columns, air: Profile, flow: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """Upward sensible heat (W/m2) and vapour (kg m-2 s-1), by ``flow`` of air (kg m-2 s-1)."""
         cp = columns.air.heat_capacity
         lift = columns.gravity * air.height[-1] / cp
         heat = cp * flow * (columns.surface_temperature - columns.T[-1] - lift)
-        return heat, flow * (_saturated(columns) - columns.q[-1])
+        return heat, columns.wetness * flow * (_saturated(columns) - columns.q[-1])
 
     def exchange(self, columns: Columns, air: Profile) -> jax.Array:
         """``C`` of the lowest level."""

@@ -1,72 +1,106 @@
-"""Sums over the column in sigma coordinates, after Simmons & Burridge.
+"""Sums over the column between faces at the pressure ``p_k = a_k + b_k ps``, after Simmons &
+Burridge.
 
-On levels between the faces ``s_k`` of ``sigma = p / ps``, k = 0 at the top, the hydrostatic
-equation and the work of pressure are differenced so that what the pressure gradient gives to the
-kinetic energy is taken from the enthalpy, to round-off (Simmons & Burridge 1981, Mon. Wea. Rev.
-109, 758)::
+With k = 0 at the top, the hydrostatic equation and the work of pressure are differenced so that
+what the pressure gradient gives to the kinetic energy is taken from the enthalpy, to round-off
+(Simmons & Burridge 1981, Mon. Wea. Rev. 109, 758)::
 
-    phi_k   = phi_s + sum over l > k of R T_l ln(s_{l+1} / s_l) + alpha_k R T_k
-    alpha_k = 1 - s_k / (s_{k+1} - s_k) ln(s_{k+1} / s_k),      alpha_0 = ln 2
+    phi_k   = phi_s + sum over l > k of R T_l ln(p_{l+1} / p_l) + alpha_k R T_k
+    alpha_k = 1 - p_k / (p_{k+1} - p_k) ln(p_{k+1} / p_k),      alpha_0 = ln 2 where p_0 = 0
+
+The pressure of a level is ``exp(-alpha_k) p_{k+1}``: its gradient is that of Simmons & Burridge,
+and in isothermal air at rest that of ``phi_k`` balances it to round-off, over any ground.
+
+In sigma coordinates (no ``a``) pressure over that at the ground is the same in all columns, and so
+are all of these weights: fields that are constant along y and x.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.grid import Field, Grid, Span
-from dassim.grid.operators import cumsum_z_down, cumsum_z_up
+from dassim.grid import Field, Grid, Span, apply
+from dassim.grid.levels import REFERENCE_PRESSURE
+from dassim.grid.operators import cumsum_z_down, cumsum_z_up, diff_z_f2c
 
 
-def sigma_faces(grid: Grid) -> jax.Array:
-    """``s_0 = 0 ... s_nz = 1``."""
-    z = grid.levels.z.f.data[:, 0, 0]
-    return z / z[-1]
+def relative_faces(grid: Grid, ps: Field) -> Field:
+    """``p / ps`` at the faces of the levels over ground that carries ``ps`` (Pa)."""
+    a, b = grid.levels.a, follows_ground(grid)
+    return b if a is None else b + a / ps
+
+
+def follows_ground(grid: Grid) -> Field:
+    """``b``: the change of pressure with that at the ground, at the faces of the levels."""
+    b = grid.levels.b
+    if b is None:
+        raise ValueError(
+            f"found levels of {grid.levels.coordinate}; expected those of an atmosphere; make them "
+            f"by sigma_levels or hybrid_levels"
+        )
+    return b
+
+
+def stretching(grid: Grid, ps: Field) -> Field:
+    """Thickness of the levels over that under the reference pressure; one number in each column of
+    sigma."""
+    relative = ps / REFERENCE_PRESSURE
+    if grid.levels.a is None:
+        return relative
+    fixed = diff_z_f2c(grid.levels.a) / grid.levels.dz.c
+    return fixed + (1.0 - fixed) * relative
+
+
+def thickness(grid: Grid, ps: Field) -> Field:
+    """Pa, of the levels."""
+    return grid.levels.dz.c * stretching(grid, ps)
 
 
 class Weights(NamedTuple):
-    """``ln(s_{k+1} / s_k)``, 0 at the top level, and ``alpha_k``, as fields of the levels."""
+    """Of the levels: ``log = ln(p_{k+1} / p_k)``, 0 where a level has no upper face, ``alpha_k``,
+    and ``level``, the logarithm of the level's pressure over that at the ground."""
 
     log: Field
     alpha: Field
+    level: Field
 
     @classmethod
-    def of(cls, grid: Grid) -> Weights:
-        faces = sigma_faces(grid)
-        upper, lower = faces[1:-1], faces[2:]
-        log = jnp.log(lower / upper)
-        alpha = 1.0 - upper / (lower - upper) * log
-        return cls(
-            _along_z(jnp.concatenate([jnp.zeros_like(log[:1]), log])),
-            _along_z(jnp.concatenate([jnp.full_like(alpha[:1], np.log(2.0)), alpha])),
-        )
+    def of(cls, grid: Grid, ps: Field) -> Weights:
+        faces = relative_faces(grid, ps)
+        upper, lower = upper_faces(faces), lower_faces(faces)
+
+        def between(upper, lower):
+            return jnp.log(lower / jnp.where(upper > 0.0, upper, lower))
+
+        def part(upper, lower, log):
+            return jnp.where(upper > 0.0, 1.0 - upper / (lower - upper) * log, np.log(2.0))
+
+        log = apply(between, upper, lower)
+        alpha = apply(part, upper, lower, log)
+        return cls(log, alpha, apply(jnp.log, lower) - alpha)
 
 
-def geopotential(grid: Grid, gas_constant: float, T: Field, surface: Field) -> Field:
+def geopotential(weights: Weights, gas_constant: float, T: Field, surface: Field) -> Field:
     """``phi_k`` (m2/s2) of the levels over that of the ``surface``."""
-    weights = Weights.of(grid)
-    below = _lower_faces(cumsum_z_up(weights.log * T))
+    below = lower_faces(cumsum_z_up(weights.log * T))
     return surface + gas_constant * (below + weights.alpha * T)
 
 
-def pressure_work(grid: Grid, T: Field, outflow: Field) -> Field:
-    """``T_k (ln(s_{k+1} / s_k) sum over l < k of D_l + alpha_k D_k)`` of the ``outflow`` D of the
+def pressure_work(weights: Weights, T: Field, outflow: Field) -> Field:
+    """``T_k (ln(p_{k+1} / p_k) sum over l < k of D_l + alpha_k D_k)`` of the ``outflow`` D of the
     levels: over ``kappa``, what expansion takes from their enthalpy."""
-    weights = Weights.of(grid)
-    above = _upper_faces(cumsum_z_down(outflow))
+    above = upper_faces(cumsum_z_down(outflow))
     return T * (weights.log * above + weights.alpha * outflow)
 
 
-def _upper_faces(faces: Field) -> Field:
+def upper_faces(faces: Field) -> Field:
+    """Of each level."""
     return Field(faces.data[:-1], (Span("c"), *faces.spans[1:]))
 
 
-def _lower_faces(faces: Field) -> Field:
+def lower_faces(faces: Field) -> Field:
+    """Of each level."""
     return Field(faces.data[1:], (Span("c"), *faces.spans[1:]))
-
-
-def _along_z(values: jax.Array) -> Field:
-    return Field(values[:, None, None], (Span("c"), None, None))

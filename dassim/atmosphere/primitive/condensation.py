@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -14,10 +16,16 @@ class Condensation(AbstractColumnPhysics):
     it gives to ``cp T`` (after Frierson et al. 2006, J. Atmos. Sci. 63, 2548).
     """
 
+    fluxes: ClassVar[tuple[str, ...]] = ("prl",)
+
     def __call__(self, columns: Columns, dt: float) -> Change:
         condensed = self.condensed(columns)
         heat = columns.water.latent_heat / columns.air.heat_capacity
-        return Change(heating=heat * condensed / dt, sources={"q": -condensed / dt})
+        return Change(
+            heating=heat * condensed / dt,
+            sources={"q": -condensed / dt},
+            fluxes={"prl": columns.total(condensed / dt)},
+        )
 
     def condensed(self, columns: Columns) -> jax.Array:
         """Specific humidity that becomes rain, negative where rain evaporates, ``(nz, ny, nx)``."""

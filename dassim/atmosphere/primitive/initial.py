@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dassim.atmosphere.primitive.column import sigma_faces
+from dassim.atmosphere.primitive.column import relative_faces
 from dassim.atmosphere.primitive.state import AtmosphereState
 from dassim.atmosphere.shallow_water.flows import Planet
-from dassim.grid import Grid
+from dassim.grid import Field, Grid
+from dassim.grid.levels import REFERENCE_PRESSURE
+from dassim.grid.operators import avg_z_f2c
 
 
 def isothermal_rest(
@@ -29,7 +31,7 @@ def isothermal_rest(
 class BaroclinicZone:
     """Westerly jets in balance, steady but unstable (Jablonowski & Williamson 2006, Quart. J. Roy.
     Meteor. Soc. 132, 2943): ``u = u0 cos(eta_v)^(3/2) sin(2 lat)^2``, ``eta_v = (eta - eta_0)
-    pi / 2``, over ground that carries its pressure of 1000 hPa. ``eta = sigma``."""
+    pi / 2``, over ground that carries 1000 hPa: ``eta`` is the pressure over that."""
 
     def __init__(self, planet: Planet, gas_constant: float, speed: float = 35.0):
         self.planet, self.gas_constant, self.speed = planet, gas_constant, speed
@@ -77,11 +79,11 @@ class BaroclinicZone:
 
     def state(self, grid: Grid, perturbation: float = 0.0) -> AtmosphereState:
         """With a bump of the wind of ``perturbation`` (m/s) at 20 E, 40 N."""
-        faces = np.asarray(sigma_faces(grid), float)
-        eta = (0.5 * (faces[1:] + faces[:-1]))[:, None, None]
+        faces = relative_faces(grid, Field.constant(REFERENCE_PRESSURE))
+        eta = np.asarray(avg_z_f2c(faces).data, float)
         u = self.wind(eta, _latitude(grid, "u")) + perturbation * _bump(grid)
         T = self.temperature(eta, _latitude(grid, "c"))
-        return AtmosphereState.of(grid, u, 0.0, T, 1e5)
+        return AtmosphereState.of(grid, u, 0.0, T, REFERENCE_PRESSURE)
 
 
 def _bump(grid: Grid) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""The hydrostatic primitive equations of the atmosphere on a C-grid, in sigma coordinates.
+"""The hydrostatic primitive equations of the atmosphere on a C-grid, in hybrid coordinates.
 
-With ``sigma = p / ps``, the pressure thickness ``h = ps d(sigma)`` of the levels and the flow ``w``
-of pressure through their faces::
+Between faces at the pressure ``a + b ps``, with ``a = 0`` of sigma coordinates, the pressure
+thickness ``h = d(a) + d(b) ps`` of the levels and the flow ``w`` of pressure through their faces::
 
-    du/dt = + (f + zeta) v - d(K + phi)/dx - R T d(ln ps)/dx - (w du/dz) / h + F
+    du/dt = + (f + zeta) v - d(K + phi)/dx - R T d(ln p)/dx - (w du/dz) / h + F
     dv/dt = ...
     d(ps)/dt + div(sum of h u) = 0
     d(h T)/dt + div(h u T) + d(w T)/dz = kappa h T omega / p + Q
@@ -28,7 +28,14 @@ import jax
 import jax.numpy as jnp
 
 from dassim.atmosphere.primitive import output as fields_for_output
-from dassim.atmosphere.primitive.column import geopotential, pressure_work
+from dassim.atmosphere.primitive.column import (
+    Weights,
+    follows_ground,
+    geopotential,
+    pressure_work,
+    stretching,
+    thickness,
+)
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.atmosphere.primitive.state import VARIABLES, AtmosphereState
@@ -48,6 +55,7 @@ from dassim.dynamics.reconstruction import WENO, Centred, Scheme
 from dassim.dynamics.stepping import AbstractTimeStepper, RungeKutta3
 from dassim.dynamics.tracers import tracer_flux_divergence
 from dassim.grid import Field, Grid, Staggered, apply, where
+from dassim.grid.levels import REFERENCE_PRESSURE
 from dassim.grid.measures import Measure
 from dassim.grid.operators import (
     avg_x_c2f,
@@ -56,6 +64,7 @@ from dassim.grid.operators import (
     avg_y_f2c,
     diff_x_c2f,
     diff_y_c2f,
+    diff_z_f2c,
     masked,
     sum_z,
 )
@@ -67,9 +76,9 @@ DAMPING_POWER = 4
 
 
 class View(eqx.Module):
-    """A state with halos: ``fields`` by name; ``stretch`` ps over the reference pressure, and the
-    pressure thickness (Pa) of the levels, at all four kinds of points; surface geopotential;
-    virtual temperature."""
+    """A state with halos: ``fields`` by name; ``stretch`` of the levels over their thickness at
+    rest, and their pressure thickness (Pa), at all four kinds of points; surface geopotential;
+    virtual temperature; ``weights`` of sums over the column."""
 
     grid: Grid
     fields: dict[str, Field]
@@ -77,6 +86,7 @@ class View(eqx.Module):
     thickness: Staggered
     ground: Field
     virtual_temperature: Field
+    weights: Weights
 
     @property
     def u(self) -> Field:
@@ -131,8 +141,8 @@ class AtmosphereModel(eqx.Module):
     def output_variables(
         self, parameters: AtmosphereParameters, state: AtmosphereState
     ) -> dict[str, Variable]:
-        """``outputs`` and the tracers."""
-        return fields_for_output.output_variables(state.tracers)
+        """``outputs``, the tracers, what is made of vapour, and fluxes."""
+        return fields_for_output.output_variables(state.tracers, state.fluxes)
 
     def output(
         self, parameters: AtmosphereParameters, state: AtmosphereState, names: Iterable[str]
@@ -168,8 +178,8 @@ class AtmosphereModel(eqx.Module):
         ground = Field.at("c", jnp.broadcast_to(height, state.ps.shape))
         fields, ground = grid.exchange((state.fields(), ground), self.halo)
         # Behind walls stand the numbers of air at rest, which no logarithm is afraid of.
-        fields["ps"] = where(grid.mask.c, fields["ps"], grid.depth.c + 1.0 * ~grid.mask.c)
-        at_c = where(grid.mask.c, fields["ps"] / (grid.depth.c + 1.0 * ~grid.mask.c), 1.0)
+        fields["ps"] = where(grid.mask.c, fields["ps"], REFERENCE_PRESSURE)
+        at_c = stretching(grid, fields["ps"])
         at_u, at_v = avg_x_c2f(at_c), avg_y_c2f(at_c)
         stretch = Staggered(c=at_c, u=at_u, v=at_v, q=avg_x_c2f(at_v))
         dz = grid.levels.dz.c
@@ -177,7 +187,9 @@ class AtmosphereModel(eqx.Module):
         if "q" in fields:
             gas, water = parameters.gas_constant, parameters.water
             virtual = virtual * apply(lambda q: virtual_factor(q, gas, water), fields["q"])
-        return View(grid, fields, stretch, stretch.map(lambda s: dz * s), ground, virtual)
+        thickness = stretch.map(lambda s: dz * s)
+        weights = Weights.of(grid, fields["ps"])
+        return View(grid, fields, stretch, thickness, ground, virtual, weights)
 
     # -- dynamics ---------------------------------------------------------------------------------
 
@@ -194,12 +206,14 @@ class AtmosphereModel(eqx.Module):
         def moved(name: str) -> jax.Array:
             return getattr(base, name) + seconds * self.grid.owned(rates[name])
 
-        share = self.grid.levels.dz.c.data / self.grid.levels.dz.c.data.sum()
         ps = moved("ps")
+        before, after = (
+            self.grid.owned(thickness(self.grid, Field.at("c", each))) for each in (base.ps, ps)
+        )
 
         def carried(name: str, value: jax.Array) -> jax.Array:
-            content = share * base.ps * value + seconds * self.grid.owned(rates[name])
-            return content / (share * ps)
+            content = before * value + seconds * self.grid.owned(rates[name])
+            return content / after
 
         return replace(
             base,
@@ -220,7 +234,7 @@ class AtmosphereModel(eqx.Module):
         transports = here.transports
         outflow = horizontal_outflow(*transports)
         rising = -sum_z(outflow) / grid.area.c
-        thickening = rising * grid.levels.dz.c / sum_z(grid.levels.dz.c)
+        thickening = rising * diff_z_f2c(follows_ground(grid))
         upward = vertical_transport(grid, *transports, thickening)
 
         along_x, along_y = self._acceleration(parameters, here, upward)
@@ -247,12 +261,12 @@ class AtmosphereModel(eqx.Module):
     def _acceleration(self, parameters: AtmosphereParameters, here: View, upward: Field) -> Vector:
         """By inertia, the Coriolis force and the pressure gradient."""
         grid, u, v = self.grid, here.u, here.v
-        phi = geopotential(grid, parameters.gas_constant, here.virtual_temperature, here.ground)
-        log = apply(jnp.log, here.fields["ps"])
-        slope_x, slope_y = gradient_force(grid, log)
+        gas, T = parameters.gas_constant, here.virtual_temperature
+        phi = geopotential(here.weights, gas, T, here.ground)
+        along_x, along_y = _differences_of_pressure(here)
         pressure = (
-            parameters.gas_constant * avg_x_c2f(here.virtual_temperature) * slope_x,
-            parameters.gas_constant * avg_y_c2f(here.virtual_temperature) * slope_y,
+            -gas * avg_x_c2f(T) * along_x / grid.dx.u,
+            -gas * avg_y_c2f(T) * along_y / grid.dy.v,
         )
         vorticity = grid.coriolis.q + relative_vorticity(grid, u, v)
         terms = [
@@ -266,11 +280,11 @@ class AtmosphereModel(eqx.Module):
     def _compression(self, parameters: AtmosphereParameters, here: View, outflow: Field) -> Field:
         """``kappa h T omega / p`` (K Pa/s) at cells."""
         grid, kappa, T = self.grid, parameters.air.kappa, here.virtual_temperature
-        log = apply(jnp.log, here.fields["ps"])
         through_x, through_y = here.transports
-        along = avg_x_f2c(through_x * avg_x_c2f(T) * diff_x_c2f(log))
-        along = along + avg_y_f2c(through_y * avg_y_c2f(T) * diff_y_c2f(log))
-        return kappa * (along - pressure_work(grid, T, outflow)) / grid.area.c
+        along_x, along_y = _differences_of_pressure(here)
+        along = avg_x_f2c(through_x * avg_x_c2f(T) * along_x)
+        along = along + avg_y_f2c(through_y * avg_y_c2f(T) * along_y)
+        return kappa * (along - pressure_work(here.weights, T, outflow)) / grid.area.c
 
     def _damped(
         self, parameters: AtmosphereParameters, here: View, rates: dict[str, Field]
@@ -300,8 +314,18 @@ class AtmosphereModel(eqx.Module):
     # -- physics ----------------------------------------------------------------------------------
 
     def _physics(self, parameters: AtmosphereParameters, state: AtmosphereState) -> AtmosphereState:
-        """``state`` after every process of ``parameters.physics`` has acted for a time step."""
+        """``state`` after every process of ``parameters.physics`` has acted for a time step, with
+        the fluxes of all together."""
+        fluxes = {name: jnp.zeros_like(flux) for name, flux in state.fluxes.items()}
         for process in parameters.physics:
             columns = Columns.of(self.grid, parameters, state)
-            state = columns.moved(state, process(columns, self.time_step), self.time_step)
-        return state
+            change = process(columns, self.time_step)
+            state = columns.moved(state, change, self.time_step)
+            fluxes |= {n: fluxes[n] + flux for n, flux in change.fluxes.items() if n in fluxes}
+        return replace(state, fluxes=fluxes)
+
+
+def _differences_of_pressure(here: View) -> Vector:
+    """Of the logarithm of the levels' pressure, between cells along x and along y."""
+    ground, above = apply(jnp.log, here.fields["ps"]), here.weights.level
+    return diff_x_c2f(ground) + diff_x_c2f(above), diff_y_c2f(ground) + diff_y_c2f(above)

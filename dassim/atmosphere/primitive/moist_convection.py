@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,8 @@ class BettsMiller(AbstractColumnPhysics):
     humidity in shallow convection.
     """
 
+    fluxes: ClassVar[tuple[str, ...]] = ("prc",)
+
     timescale: Any = 7200.0
     humidity: Any = 0.7
 
@@ -57,9 +59,11 @@ class BettsMiller(AbstractColumnPhysics):
         kept = column(columns.q) / jnp.where(held > 0.0, held, 1.0)
         moist = jnp.where(deep, 1.0, kept) * moist
         at_work = parcel.reached & active
+        moistening = jnp.where(at_work, moist - columns.q, 0.0) / self.timescale
         return Change(
             heating=jnp.where(at_work, warming, 0.0) / self.timescale,
-            sources={"q": jnp.where(at_work, moist - columns.q, 0.0) / self.timescale},
+            sources={"q": moistening},
+            fluxes={"prc": jnp.where(deep, -columns.total(moistening), 0.0)},
         )
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from dassim.atmosphere.primitive.column import geopotential
+from dassim.atmosphere.primitive.column import (
+    follows_ground,
+    geopotential,
+    relative_faces,
+    thickness,
+)
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.state import (
+    FLUXES,
     HUMIDITY,
     SURFACE_TEMPERATURE,
     VARIABLES,
@@ -27,6 +33,7 @@ from dassim.grid.operators import (
     avg_z_f2c,
     diff_x_c2f,
     diff_y_c2f,
+    diff_z_f2c,
     level,
     masked,
     sum_z,
@@ -67,11 +74,51 @@ DIAGNOSED: dict[str, Variable] = {
 
 OUTPUTS: dict[str, Variable] = VARIABLES | DIAGNOSED | {"Ts": SURFACE_TEMPERATURE}
 
+OF_VAPOUR: dict[str, Variable] = {
+    "q": HUMIDITY,
+    "hur": Variable("hur", "c", "1", "relative humidity", "relative_humidity"),
+    "prw": Variable(
+        "prw",
+        "c",
+        "kg m-2",
+        "vapour in the column",
+        "atmosphere_mass_content_of_water_vapor",
+        levels=False,
+    ),
+}
+"""What there is of air with the tracer ``q``."""
 
-def output_variables(tracers: Iterable[str] = ()) -> dict[str, Variable]:
-    """Metadata of all outputs, and of ``tracers``."""
+OF_FLUXES: dict[str, Variable] = FLUXES | {
+    "pr": Variable("pr", "c", "kg m-2 s-1", "rain", "precipitation_flux", levels=False),
+    "hfls": Variable(
+        "hfls",
+        "c",
+        "W m-2",
+        "upward latent heat",
+        "surface_upward_latent_heat_flux",
+        levels=False,
+    ),
+}
+
+
+def output_variables(
+    tracers: Iterable[str] = (), fluxes: Iterable[str] = ()
+) -> dict[str, Variable]:
+    """Metadata of all outputs, of ``tracers`` and of ``fluxes`` that are watched."""
     carried = {name: Variable(name, "c", "1", f"tracer {name}") for name in tracers}
-    return OUTPUTS | carried | ({"q": HUMIDITY} if "q" in carried else {})
+    moist = OF_VAPOUR if "q" in carried else {}
+    watched = {name: OF_FLUXES[name] for name in with_sums(dict.fromkeys(fluxes, 0.0), 1.0)}
+    return OUTPUTS | carried | moist | watched
+
+
+def with_sums(fluxes: Mapping[str, Any], latent_heat: Any) -> dict[str, Any]:
+    """``fluxes``, the rain of all kinds and the latent heat of evaporation."""
+    found = dict(fluxes)
+    if rain := [found[name] for name in ("prl", "prc") if name in found]:
+        found["pr"] = sum(rain[1:], start=rain[0])
+    if "evspsbl" in found:
+        found["hfls"] = latent_heat * found["evspsbl"]
+    return found
 
 
 class Diagnosis(NamedTuple):
@@ -85,18 +132,14 @@ class Diagnosis(NamedTuple):
         return self.view.grid
 
     @property
-    def sigma(self) -> Field:
-        levels = self.grid.levels.z
-        return levels.c / level(levels.f, -1)
-
-    @property
     def pressure(self) -> Field:
-        return self.sigma * self.view.fields["ps"]
+        ps = self.view.fields["ps"]
+        return avg_z_f2c(relative_faces(self.grid, ps)) * ps
 
     @property
     def geopotential(self) -> Field:
         gas, virtual = self.parameters.gas_constant, self.view.virtual_temperature
-        return geopotential(self.grid, gas, virtual, self.view.ground)
+        return geopotential(self.view.weights, gas, virtual, self.view.ground)
 
 
 def output(
@@ -109,9 +152,13 @@ def output(
     fields need."""
     names = tuple(names)
     prognostic = {name: field.data for name, field in state.fields().items()}
+    prognostic["ps"] = state.ps
     if (Ts := parameters.temperature_below(state)) is not None:
         prognostic["Ts"] = Ts
+    prognostic |= with_sums(state.fluxes, parameters.water.latent_heat)
     known = prognostic.keys() | DIAGNOSED.keys()
+    if "q" in state.tracers:
+        known |= OF_VAPOUR.keys()
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"found outputs {unknown}; expected some of {sorted(known)}")
     wanted = [name for name in names if name not in prognostic]
@@ -139,19 +186,20 @@ def vertical_flow(view: View) -> Field:
     """Upward flow of pressure (Pa m2/s) through the z faces of cells, relative to the levels."""
     transports = view.transports
     rising = -sum_z(horizontal_outflow(*transports)) / view.grid.area.c
-    dz = view.grid.levels.dz.c
-    return vertical_transport(view.grid, *transports, rising * dz / sum_z(dz))
+    thickening = rising * diff_z_f2c(follows_ground(view.grid))
+    return vertical_transport(view.grid, *transports, thickening)
 
 
 def _pressure_velocity(at: Diagnosis) -> Field:
-    """``dp/dt = sigma (d(ps)/dt + v grad(ps)) - w``, ``w`` upward through the levels."""
+    """``dp/dt = b (d(ps)/dt + v grad(ps)) - w``, ``w`` upward through the levels."""
     grid, view = at.grid, at.view
     transports = view.transports
     rising = -sum_z(horizontal_outflow(*transports)) / grid.area.c
     ps = view.fields["ps"]
     along = avg_x_f2c(view.u * diff_x_c2f(ps) / grid.dx.u)
     along = along + avg_y_f2c(view.v * diff_y_c2f(ps) / grid.dy.v)
-    return at.sigma * (rising + along) - avg_z_f2c(vertical_flow(view)) / grid.area.c
+    b = avg_z_f2c(follows_ground(grid))
+    return b * (rising + along) - avg_z_f2c(vertical_flow(view)) / grid.area.c
 
 
 def _sea_level_pressure(at: Diagnosis) -> Field:
@@ -167,6 +215,15 @@ def _sea_level_pressure(at: Diagnosis) -> Field:
     return apply(reduced, at.view.fields["ps"], lowest, height)
 
 
+def _relative_humidity(at: Diagnosis) -> Field:
+    water, gas = at.parameters.water, at.parameters.gas_constant
+
+    def share(T, q, p):
+        return q / water.saturation(T, p, gas)
+
+    return apply(share, at.view.temperature, at.view.fields["q"], at.pressure)
+
+
 _DIAGNOSES: Mapping[str, Callable[[Diagnosis], Field]] = {
     "speed": _speed,
     "zeta": lambda at: relative_vorticity(at.grid, at.view.u, at.view.v),
@@ -176,6 +233,8 @@ _DIAGNOSES: Mapping[str, Callable[[Diagnosis], Field]] = {
     "p": lambda at: at.pressure,
     "kinetic_energy": lambda at: kinetic_energy(at.grid, at.view.u, at.view.v),
     "psl": _sea_level_pressure,
+    "hur": _relative_humidity,
+    "prw": lambda at: sum_z(at.view.fields["q"] * at.view.thickness.c) / at.parameters.gravity,
 }
 
 
@@ -225,7 +284,9 @@ def measures(
         "mean_surface_pressure": Mean(
             jnp.sum(grid.owned(area * ps)), jnp.sum(grid.owned(area)), "Pa", "ps"
         ),
-        "lowest_surface_pressure": extreme("smallest", ps, "Pa", "from", 0.0, surface),
+        "lowest_surface_pressure": extreme(
+            "smallest", ps, "Pa", "from", grid.levels.least_pressure, surface
+        ),
         "highest_surface_pressure": extreme("largest", ps, "Pa", "to", where=surface),
         "lowest_temperature": extreme("smallest", view.temperature, "K", limit=TEMPERATURES[0]),
         "highest_temperature": extreme("largest", view.temperature, "K", limit=TEMPERATURES[1]),
@@ -236,6 +297,5 @@ def kinetic_energy_in_all(grid: Grid, state: AtmosphereState) -> jax.Array:
     """This rank's share of the integral of ``(u^2 + v^2) / 2`` over area and pressure, Pa m4/s2."""
     fields = grid.exchange(state.fields(), 1)
     energy = kinetic_energy(grid, fields["u"], fields["v"])
-    share = grid.levels.dz.c / sum_z(grid.levels.dz.c)
-    mass = fields["ps"] * share * grid.area.c
+    mass = thickness(grid, fields["ps"]) * grid.area.c
     return jnp.sum(grid.owned(masked(grid.mask.c, mass * energy)))

@@ -27,6 +27,8 @@ class AtmosphereParameters(eqx.Module):
     columns, one after the other. ``water``: constants of the tracer ``q``. ``slab``: heat capacity
     (J/(m2 K)) of a slab of water whose temperature is that of the surface. Without one,
     ``surface_temperature``: K, ``(ny, nx)``, or a series of it; ``None`` where no physics asks.
+    ``wetness``: evaporation from the surface over that from water; a number, ``(ny, nx)``, or a
+    series.
     """
 
     gravity: Any = 9.80616
@@ -40,6 +42,7 @@ class AtmosphereParameters(eqx.Module):
     water: Water = eqx.field(default_factory=Water)
     slab: Any = None
     surface_temperature: jax.Array | TimeSeries | None = None
+    wetness: Any = 1.0
 
     @property
     def air(self) -> Air:

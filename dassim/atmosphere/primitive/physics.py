@@ -7,18 +7,19 @@ the other, each for a whole time step on what the ones before have left.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from dassim.atmosphere.primitive.column import geopotential, sigma_faces
+from dassim.atmosphere.primitive.column import Weights, geopotential, relative_faces
 from dassim.atmosphere.primitive.state import AtmosphereState
 from dassim.atmosphere.primitive.water import Air, Water, virtual_factor
 from dassim.dynamics.implicit import implicit_diffusion
+from dassim.dynamics.series import value_at
 from dassim.grid import Field, Grid, Span
 from dassim.grid.operators import avg_x_c2f, avg_x_f2c, avg_y_c2f, avg_y_f2c
 
@@ -35,6 +36,8 @@ class Change(eqx.Module):
     rate (1/s) at which the wind decays, ``(nz, ny, nx)`` or ``(nz, 1, 1)``; ``mixing (nz - 1, ny,
     nx)`` (kg m-2 s-1): air that neighbouring levels exchange, with its static energy, tracers and
     momentum; ``surface_heating (ny, nx)`` (W/m2) of what lies below. ``None``: nothing.
+    ``fluxes``: what of this crosses the ground and the top, by the names of
+    :data:`~dassim.atmosphere.primitive.state.FLUXES`, ``(ny, nx)``.
     """
 
     heating: jax.Array | None = None
@@ -42,15 +45,18 @@ class Change(eqx.Module):
     sources: dict[str, jax.Array] = eqx.field(default_factory=dict)
     mixing: jax.Array | None = None
     surface_heating: jax.Array | None = None
+    fluxes: dict[str, jax.Array] = eqx.field(default_factory=dict)
 
 
 class Columns(eqx.Module):
     """The columns over this rank's cells, levels from the top down.
 
     ``T`` (K) and ``tracers``, ``(nz, ny, nx)``; ``ps (ny, nx)`` (Pa); ``u`` and ``v`` where they
-    lie; ``below``: temperature of the surface, where there is one; ``sigma (nz, 1, 1)`` at the
-    middle of the levels and ``faces (nz + 1, 1, 1)`` between them; ``latitude (ny, nx)`` (radians);
-    ``time`` (s); constants. ``slab``: heat capacity (J/(m2 K)) of the surface, if it has one.
+    lie; ``below``: temperature of the surface, where there is one; pressure over that at the
+    ground: ``sigma`` at the middle of the levels, ``(nz, ny, nx)`` or, where it is the same in all
+    columns, ``(nz, 1, 1)``, and ``faces`` between them; ``latitude (ny, nx)`` (radians); ``time``
+    (s); constants. ``slab``: heat capacity (J/(m2 K)) of the surface, if it has one;
+    ``wetness``: its evaporation over that of water.
     """
 
     grid: Grid
@@ -67,11 +73,12 @@ class Columns(eqx.Module):
     air: Air
     water: Water
     slab: Any
+    wetness: Any
     time: Any
 
     @classmethod
     def of(cls, grid: Grid, parameters: AtmosphereParameters, state: AtmosphereState) -> Columns:
-        faces = sigma_faces(grid)[:, None, None]
+        faces = relative_faces(grid, Field.at("c", state.ps)).data
         return cls(
             grid,
             state.T,
@@ -87,6 +94,7 @@ class Columns(eqx.Module):
             parameters.air,
             parameters.water,
             parameters.slab,
+            value_at(parameters.wetness, state.time),
             state.time,
         )
 
@@ -120,6 +128,10 @@ class Columns(eqx.Module):
         """kg/m2, of the levels."""
         return (self.faces[1:] - self.faces[:-1]) * self.ps / self.gravity
 
+    def total(self, values: jax.Array) -> jax.Array:
+        """kg/m2 of what the columns hold ``values`` of per mass, ``(ny, nx)``."""
+        return jnp.sum(self.mass * values, axis=0)
+
     @property
     def virtual_temperature(self) -> jax.Array:
         if "q" not in self.tracers:
@@ -131,7 +143,8 @@ class Columns(eqx.Module):
         """m above the surface, of the middle of the levels."""
         virtual = Field.at("c", self.virtual_temperature)
         surface = Field.at("c", jnp.zeros_like(self.ps))
-        phi = geopotential(self.grid, self.air.gas_constant, virtual, surface)
+        weights = Weights.of(self.grid, Field.at("c", self.ps))
+        phi = geopotential(weights, self.air.gas_constant, virtual, surface)
         return phi.data / self.gravity
 
     def wind(self) -> tuple[jax.Array, jax.Array]:
@@ -197,9 +210,17 @@ class Columns(eqx.Module):
 class AbstractColumnPhysics(eqx.Module):
     """A process within columns. Its numbers are parameters: they can be differentiated."""
 
+    fluxes: ClassVar[tuple[str, ...]] = ()
+    """Names of the fluxes that its changes tell."""
+
     @abc.abstractmethod
     def __call__(self, columns: Columns, dt: float) -> Change:
         """Rates of change over the next ``dt`` seconds."""
+
+
+def fluxes_of(processes: Iterable[AbstractColumnPhysics]) -> tuple[str, ...]:
+    """Names of the fluxes that any of ``processes`` tells."""
+    return tuple(dict.fromkeys(name for process in processes for name in process.fluxes))
 
 
 class HeldSuarez(AbstractColumnPhysics):

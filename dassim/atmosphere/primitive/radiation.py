@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,8 @@ class GreyRadiation(AbstractColumnPhysics):
     day.
     """
 
+    fluxes: ClassVar[tuple[str, ...]] = ("rlut", "rlus", "rlds", "rsns")
+
     solar: Any = 1360.0
     albedo: Any = 0.31
     contrast: Any = 1.4
@@ -35,10 +37,15 @@ class GreyRadiation(AbstractColumnPhysics):
     linear: Any = 0.1
 
     def __call__(self, columns: Columns, dt: float) -> Change:
-        up, down = self.fluxes(columns)
+        up, down = self.streams(columns)
         net = up - down
         heating = (net[1:] - net[:-1]) / (columns.air.heat_capacity * columns.mass)
-        return Change(heating=heating, surface_heating=self.sunlight(columns) - net[-1])
+        sunlight = self.sunlight(columns)
+        return Change(
+            heating=heating,
+            surface_heating=sunlight - net[-1],
+            fluxes={"rlut": up[0], "rlus": up[-1], "rlds": down[-1], "rsns": sunlight},
+        )
 
     def depth(self, columns: Columns) -> jax.Array:
         """Optical depth of what lies above the faces of the levels, ``(nz + 1, ny, nx)``."""
@@ -51,7 +58,7 @@ class GreyRadiation(AbstractColumnPhysics):
         shape = 1.0 + self.contrast * (1.0 - 3.0 * jnp.sin(columns.latitude) ** 2) / 4.0
         return (1.0 - self.albedo) * self.solar / 4.0 * shape
 
-    def fluxes(self, columns: Columns) -> tuple[jax.Array, jax.Array]:
+    def streams(self, columns: Columns) -> tuple[jax.Array, jax.Array]:
         """Infrared upward and downward (W/m2) through the faces, ``(nz + 1, ny, nx)``."""
         depth = self.depth(columns)
         passing = jnp.exp(depth[:-1] - depth[1:])

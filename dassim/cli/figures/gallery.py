@@ -88,6 +88,7 @@ def _surface(now: Any, folder: Path, when: str) -> Iterator[Shown]:
             {"symmetric": True},
             "(f + zeta) / h at corners.",
         ),
+        ("pr", "Rain", "cmo.rain", {}, "Rain of all kinds."),
         ("ps", "Surface pressure", "cmo.dense", {}, "Pressure at the ground."),
         ("psl", "Pressure at sea level", "cmo.dense", {}, "Pressure reduced to sea level."),
     ]
@@ -98,7 +99,7 @@ def _surface(now: Any, folder: Path, when: str) -> Iterator[Shown]:
         field = derived.surface(field).load()
         if _varies(field):
             units = {"speed": "m s-1"}.get(name)
-            if "sigma" in now.dims:
+            if derived.levels_of_air(now) is not None:
                 title, caption = _of_air(title), _of_air(caption)
             maps.draw(
                 folder / f"{name}.png", field, now, title, when, colours, units=units, **options
@@ -148,7 +149,8 @@ def _section_of_air(now: Any, folder: Path, when: str) -> Iterator[Shown]:
         ("u", "Eastward wind", "cmo.balance"),
         ("q", "Specific humidity", "cmo.rain"),
     ):
-        if name not in now or "sigma" not in now[name].dims or now[name].sizes["sigma"] < 3:
+        at_z = derived.levels_of_air(now[name]) if name in now else None
+        if at_z is None or now[name].sizes[at_z] < 3:
             continue
         _, x = derived.axes(now[name])
         mean = now[name].mean(x).assign_attrs(now[name].attrs).load()
@@ -201,7 +203,8 @@ def _panels(data: Any) -> Iterator[Panel]:
     if "T" in data and (mean := derived.volume_mean(data["T"], data)) is not None:
         top = derived.volume_mean(derived.surface(data["T"]), data)
         units = str(data["T"].attrs.get("units", "degC"))
-        curves = {"all air" if "sigma" in data.dims else "whole ocean": mean, "surface": top}
+        everything = "whole ocean" if derived.levels_of_air(data) is None else "all air"
+        curves = {everything: mean, "surface": top}
         for label, curve in curves.items():
             if _varies(curve := curve.load()):
                 yield Panel(f"Mean temperature, {label}", units, {label: curve.values})

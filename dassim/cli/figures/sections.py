@@ -34,8 +34,8 @@ def draw(
     lines: Any = None,
     symmetric: bool = False,
 ) -> None:
-    """A section of ``field (depth or sigma, y)``, the bottom in grey, with isolines of ``lines``;
-    ``symmetric``: colours around 0.
+    """A section of ``field (z, y)``, the bottom in grey, with isolines of ``lines``; ``symmetric``:
+    colours around 0.
 
     A depth axis is a square root, so that the upper ocean has room.
     """
@@ -104,7 +104,12 @@ def _describe(axes: Axes, data: Any, at_y: str, at_z: str) -> None:
         axes.set_yscale("function", functions=(_root, np.square))
         axes.set_yticks(_depths(float(z[-1])))
     axes.set_ylim(z[-1], 0.0)
-    axes.set_ylabel({"depth": "depth (m)", "sigma": "pressure over that at the ground"}[at_z])
+    labels = {
+        "depth": "depth (m)",
+        "sigma": "pressure over that at the ground",
+        "hybrid": "pressure over 1000 hPa, at ground of as much",
+    }
+    axes.set_ylabel(labels[at_z])
     axes.set_xlim(y[0], y[-1])
     if at_y.startswith("l"):
         degrees(axes.xaxis, "NS", float(np.ptp(y)))

@@ -10,6 +10,7 @@ import numpy as np
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.files import file_variable
 from dassim.config.points import first_point
+from dassim.config.regridding import Regridded
 from dassim.config.schema.atmosphere.orography import Bell, Cone, FlatGround, OrographyFromFile
 from dassim.grid import Grid
 
@@ -58,14 +59,17 @@ def _(section: Bell, grid: Grid) -> np.ndarray:
 
 @height.register
 def _(section: OrographyFromFile, grid: Grid) -> np.ndarray:
-    variable = file_variable(section.file, section.variable, (*SECTION, "variable"), "m")
+    key = (*SECTION, "variable")
+    variable = file_variable(section.file, section.variable, key, "m")
+    if section.interpolate:
+        variable = Regridded.onto(grid, variable, key)
     if variable.shape != grid.domain.global_shape:
         message = mismatch(
             f"{section.variable} of shape {variable.shape} in {section.file}",
             f"shape {grid.domain.global_shape}, the (ny, nx) of the grid",
-            "correct grid.nx and grid.ny, or choose another variable",
+            "correct grid.nx and grid.ny, choose another variable, or write interpolate: true",
         )
-        raise NamelistError([Problem((*SECTION, "variable"), message)])
+        raise NamelistError([Problem(key, message)])
     return np.asarray(grid.domain.local(variable), float)
 
 

@@ -20,6 +20,8 @@ from dassim.atmosphere.shallow_water import Planet
 from dassim.config.arrays import as_arrays
 from dassim.config.atmosphere.columns import process
 from dassim.config.atmosphere.orography import ground_height
+from dassim.config.atmosphere.reanalysis import air_on_pressure_levels
+from dassim.config.atmosphere.surface import surface_temperature
 from dassim.config.build import build_domain, build_grid
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
@@ -28,17 +30,14 @@ from dassim.config.limits import too_long_steps
 from dassim.config.noise import normal_noise
 from dassim.config.numerics import advection_scheme, time_stepper
 from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
-from dassim.config.points import Basin
+from dassim.config.points import first_point
 from dassim.config.schema import AtmosphereNamelist
 from dassim.config.schema import assimilation as numbers
 from dassim.config.schema.atmosphere import primitive as schema
 from dassim.config.schema.atmosphere.surface import SlabOcean
 from dassim.config.schema.grid import LatLonGrid
-from dassim.config.schema.run import Time
-from dassim.config.series import in_time
 from dassim.dynamics.friction import DivergenceDamping
 from dassim.dynamics.polar import PolarFilter
-from dassim.dynamics.series import TimeSeries
 from dassim.dynamics.tracers import LateralDiffusion
 from dassim.grid import Grid
 from dassim.parallel import AbstractCommunicator
@@ -62,7 +61,7 @@ def build_atmosphere(
     planet = Planet(namelist.grid.radius, namelist.grid.rotation, physics.gravity)
     ground = ground_height(namelist.orography, grid)
     start = start_of(namelist.initial, grid, planet, physics, ground)
-    surface = surface_temperature(namelist.surface, grid, time)
+    surface, wetness = surface_temperature(namelist.surface, grid, time)
     polar = physics.polar_filter
     model = AtmosphereModel(
         grid,
@@ -73,15 +72,17 @@ def build_atmosphere(
         stepper=time_stepper(physics.stepper),
     )
     parameters = coefficients(physics, start.ground)
-    state = with_vapour(namelist.initial.relative_humidity, start.state, parameters, grid)
+    humidity = getattr(namelist.initial, "relative_humidity", None)
+    state = with_vapour(humidity, start.state, parameters, grid)
     state = with_noise(namelist.initial.noise, state, grid)
+    require_order_of_levels(grid, state)
     if isinstance(namelist.surface, SlabOcean):
         parameters = replace(parameters, slab=WATER_HEAT_CAPACITY * namelist.surface.depth)
         state = replace(state, Ts=surface)
     else:
-        parameters = replace(parameters, surface_temperature=surface)
+        parameters = replace(parameters, surface_temperature=surface, wetness=wetness)
     parameters = as_arrays(parameters, namelist.precision)
-    state = model.start(state)
+    state = model.start(state.watching(model_of.fluxes_of(parameters.physics)))
     speed = namelist.expected_speed or 0.0
     for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
         if grid.domain.comm.is_root:
@@ -148,19 +149,31 @@ def _(
     return Start(zone.state(grid, section.perturbation), zone.ground_of(grid))
 
 
-def surface_temperature(section: Any, grid: Grid, run: Time) -> Any:
-    """K, at this rank's cells, or a series of it; ``None`` without a surface. All ranks call this
+@start_of.register
+def _(
+    section: schema.FromPressureLevels,
+    grid: Grid,
+    planet: Planet,
+    physics: schema.Physics,
+    ground: np.ndarray,
+) -> Start:
+    air = air_on_pressure_levels(section, grid)
+    gravity, gas = physics.gravity, physics.gas_constant
+    return Start(model_of.from_pressure_levels(grid, air, ground, gravity, gas), ground)
+
+
+def require_order_of_levels(grid: Grid, state: AtmosphereState) -> None:
+    """Refuse ground so high that levels that do not follow it reach into it. All ranks call this
     together."""
-    if section is None:
-        return None
-    key = ("surface", "temperature")
-    found = in_time(section.temperature, Basin.of(grid).points("c", surface=True), key, run)
-    if isinstance(found, TimeSeries):
-        if isinstance(section, SlabOcean):
-            message = mismatch("records in time", "one field", "extract the record of the start")
-            raise NamelistError([Problem((*key, "variable"), message)])
-        return found
-    return jnp.broadcast_to(found, grid.shape[1:])
+    least = grid.levels.least_pressure
+    point = first_point(grid, ~(np.asarray(state.ps) > least)[None])
+    if point is not None:
+        message = mismatch(
+            f"levels that cross where the ground carries less than {least:g} Pa, as at {point}",
+            "levels in order over all ground",
+            "let them follow the ground further up: a larger b, a lower exponent",
+        )
+        raise NamelistError([Problem(("vertical",), message)])
 
 
 def with_vapour(
@@ -170,7 +183,7 @@ def with_vapour(
     grid: Grid,
 ) -> AtmosphereState:
     """``state`` with air of this relative humidity, and no more vapour in a level than in the ones
-    below it; ``None``: without vapour."""
+    below it; ``None``: as it is."""
     if relative_humidity is None:
         return state
     columns = model_of.Columns.of(grid, parameters, state)

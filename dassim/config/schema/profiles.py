@@ -174,6 +174,9 @@ class FromFile(AbstractProfile[Value], Generic[Value]):
     extrapolate: Annotated[int, Field(ge=0, examples=[5])] = 0
     """Cells over which values are carried to wet points that have none: in the same level if
     there is one so near, else from the level above. 0 refuses such points."""
+    interpolate: bool = False
+    """Whether the values lie at longitudes and latitudes of the file's own, (lat, lon) or (lon,
+    lat): bilinear in between, and means over cells that are larger than those of the file."""
 
 
 class VolumeSeriesFromFile(FromFile[Value], Generic[Value]):

@@ -9,14 +9,14 @@ import numpy as np
 from dassim.atmosphere.primitive import AtmosphereModel
 from dassim.atmosphere.shallow_water import Planet
 from dassim.dynamics.polar import PolarFilter
-from dassim.grid import Grid, build_grid, latlon, sigma_levels
+from dassim.grid import Grid, Levels, build_grid, latlon, sigma_levels
 from dassim.parallel import Domain
 
 EARTH = Planet(6.371229e6, 7.29212e-5, 9.80616)
 
 
 def air(ny: int, faces: Any, nx: int | None = None) -> Grid:
-    """``ny`` x ``nx`` equal angles from pole to pole, between ``faces`` of sigma."""
+    """``ny`` x ``nx`` equal angles from pole to pole, on levels or between ``faces`` of sigma."""
     nx = 2 * ny if nx is None else nx
     domain = Domain.serial((ny, nx), periodic=(False, True))
     horizontal = latlon(
@@ -26,7 +26,7 @@ def air(ny: int, faces: Any, nx: int | None = None) -> Grid:
         radius=EARTH.radius,
         rotation=EARTH.rotation,
     )
-    return build_grid(horizontal, sigma_levels(faces))
+    return build_grid(horizontal, faces if isinstance(faces, Levels) else sigma_levels(faces))
 
 
 def atmosphere(grid: Grid, time_step: float, **options) -> AtmosphereModel:

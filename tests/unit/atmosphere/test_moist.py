@@ -9,6 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from dassim.assimilation.checks import model_dot_product_test
+from dassim.assimilation.verification import sizes_of
 from dassim.atmosphere.primitive import (
     AtmosphereParameters,
     AtmosphereState,
@@ -18,9 +19,11 @@ from dassim.atmosphere.primitive import (
     Condensation,
     GreyRadiation,
     PositiveHumidity,
+    fluxes_of,
 )
 from dassim.atmosphere.primitive.moist_convection import ascent
 from dassim.atmosphere.primitive.radiation import STEFAN_BOLTZMANN
+from dassim.atmosphere.primitive.state import FLUXES
 from dassim.atmosphere.primitive.water import Water, virtual_factor
 from tests.unit.atmosphere.air import air, atmosphere
 
@@ -95,7 +98,7 @@ def test_radiation_gives_the_air_what_goes_in_and_not_out():
     _, columns = columns_of(T, q)
     radiation = GreyRadiation()
     change = radiation(columns, DT)
-    up, down = radiation.fluxes(columns)
+    up, down = radiation.streams(columns)
     gain = up[-1] - down[-1] - up[0] + down[0]
     np.testing.assert_allclose(CP * whole(columns, change.heating), gain, rtol=1e-11)
     out = np.asarray(up[0])
@@ -113,7 +116,7 @@ def test_grey_air_in_equilibrium_is_not_heated():
         T = (flux * (1.0 + 2.0 * middle) / 2.0 / STEFAN_BOLTZMANN) ** 0.25
         Ts = (flux * (2.0 + 2.0) / 2.0 / STEFAN_BOLTZMANN) ** 0.25
         _, columns = columns_of(T, 0.0, Ts, faces=faces)
-        up, down = radiation.fluxes(columns)
+        up, down = radiation.streams(columns)
         errors.append(float(jnp.abs(up - down - flux).max()))
     assert errors[0] < 0.2
     assert errors[0] / errors[1] > 3.5
@@ -156,6 +159,18 @@ def test_a_warmer_surface_exchanges_more_and_a_colder_one_less():
     neutral = (0.4 / np.log(float(columns.height[-1, 1, 1]) / 3.21e-5)) ** 2
     assert found[0] == pytest.approx(neutral, rel=1e-12)
     assert found[1] == 0.0
+
+
+def test_a_drier_surface_evaporates_less():
+    T, q = tropical(humidity=0.5)
+    wetness = np.linspace(0.0, 1.0, 8) * np.ones((4, 1))
+    (_, wet), (_, drier) = (columns_of(T, q, **given) for given in ({}, {"wetness": wetness}))
+    full, found = (BoundaryLayer()(columns, DT) for columns in (wet, drier))
+    np.testing.assert_allclose(
+        found.fluxes["evspsbl"], wetness * full.fluxes["evspsbl"], rtol=1e-13
+    )
+    np.testing.assert_array_equal(found.fluxes["hfss"], full.fluxes["hfss"])
+    assert float(full.fluxes["evspsbl"].min()) > 1e-6
 
 
 def test_a_parcel_follows_the_moist_adiabat():
@@ -214,27 +229,94 @@ def test_a_slab_takes_up_what_reaches_the_surface():
     np.testing.assert_allclose(warmed, DT * change.surface_heating / 1e7, rtol=1e-9)
 
 
-def test_the_adjoint_of_moist_air_is_the_transpose():
-    faces = np.linspace(0, 1, 7)
-    grid = air(8, faces)
-    T, q = tropical(nz=6)
-    rng = np.random.default_rng(0)
+def moist_start(grid, T, q):
+    rng = np.random.default_rng(1)
     state = AtmosphereState.of(
         grid,
-        rng.standard_normal(grid.shape),
+        5.0 + rng.standard_normal(grid.shape),
         rng.standard_normal(grid.shape),
         T + rng.standard_normal(grid.shape),
         1e5,
-        {"q": q * rng.uniform(0.8, 1.2, grid.shape)},
+        {"q": q * rng.uniform(0.8, 1.3, grid.shape)},
         Ts=300.0 + rng.standard_normal(grid.shape[1:]),
     )
-    processes = (
-        PositiveHumidity(),
-        GreyRadiation(),
-        BoundaryLayer(),
-        BettsMiller(),
-        Condensation(),
-    )
-    parameters = AtmosphereParameters(physics=processes, slab=1e7)
+    return state.watching(fluxes_of(PROCESSES))
+
+
+PROCESSES = (PositiveHumidity(), GreyRadiation(), BoundaryLayer(), BettsMiller(), Condensation())
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: type(process).__name__)
+def test_processes_tell_the_fluxes_that_they_name(process):
+    _, columns = columns_of(*tropical(humidity=1.1))
+    assert tuple(process(columns, DT).fluxes) == process.fluxes
+    assert set(process.fluxes) <= FLUXES.keys()
+
+
+def test_the_air_holds_what_has_evaporated_and_not_rained():
+    """Fluxes of all steps add up to the change of the vapour, and of the slab's temperature."""
+    grid = air(8, np.linspace(0, 1, 7))
+    T, q = tropical(nz=6)
+    state = moist_start(grid, T, q)
+    parameters = AtmosphereParameters(physics=PROCESSES, slab=1e7)
+    model = atmosphere(grid, 300.0)
+    area = np.asarray(grid.owned(grid.area.c))
+    names = ["pr", "prl", "prc", "evspsbl", "hfss", "hfls", "rlut", "rlus", "rlds", "rsns", "prw"]
+
+    @jax.jit
+    def after(state):
+        state = model.step(parameters, state)
+        return state, model.output(parameters, state, names)
+
+    def vapour(of):
+        return float((area * np.asarray(of["prw"])).sum())
+
+    before, gained = model.output(parameters, state, names), 0.0
+    start = vapour(before)
+    assert all(float(abs(before[name]).max()) == 0.0 for name in names if name != "prw")
+    for _ in range(4):
+        warmth = state.Ts
+        state, now = after(state)
+        gained += 300.0 * float((area * (now["evspsbl"] - now["pr"])).sum())
+        into = now["rsns"] + now["rlds"] - now["rlus"] - now["hfss"] - now["hfls"]
+        np.testing.assert_allclose(state.Ts - warmth, 300.0 * into / 1e7, rtol=1e-9)
+        np.testing.assert_array_equal(now["pr"], now["prl"] + now["prc"])
+    assert vapour(now) - start == pytest.approx(gained, abs=1e-12 * start)
+    assert abs(gained) > 1e-4 * start
+    for name, least in (("prl", 1e-6), ("prc", 1e-6), ("evspsbl", 1e-6), ("rlut", 100.0)):
+        assert float(jnp.mean(now[name])) > least, name
+    described = model.output_variables(parameters, state)
+    assert described["pr"].standard_name == "precipitation_flux"
+    assert set(names) <= described.keys()
+
+
+def test_relative_humidity_and_the_vapour_of_a_column():
+    T, q = tropical(humidity=0.8)
+    state, columns = columns_of(T, q, ny=8)
+    found = atmosphere(columns.grid, DT).output(AtmosphereParameters(), state, ["hur", "prw"])
+    np.testing.assert_allclose(found["hur"], columns.q / columns.saturation, rtol=1e-12)
+    np.testing.assert_allclose(found["prw"], whole(columns, columns.q), rtol=1e-12)
+
+
+def test_dry_air_knows_no_fluxes():
+    grid = air(4, np.linspace(0, 1, 7), nx=8)
+    state = AtmosphereState.of(grid, 0.0, 0.0, 280.0, 1e5)
+    model = atmosphere(grid, DT)
+    assert not {"pr", "hur", "q"} & model.output_variables(AtmosphereParameters(), state).keys()
+    with pytest.raises(ValueError, match=r"found outputs \['pr', 'hur'\]"):
+        model.output(AtmosphereParameters(), state, ["pr", "T", "hur"])
+
+
+def test_fluxes_are_no_variables_of_the_state():
+    grid = air(4, np.linspace(0, 1, 7), nx=8)
+    state = moist_start(grid, *tropical(nz=6))
+    state = replace(state, fluxes=dict.fromkeys(state.fluxes, state.ps * state.Ts))
+    assert set(sizes_of(atmosphere(grid, DT), state)) == {"u", "v", "T", "Ts", "tracers.q"}
+
+
+def test_the_adjoint_of_moist_air_is_the_transpose():
+    grid = air(8, np.linspace(0, 1, 7))
+    state = moist_start(grid, *tropical(nz=6))
+    parameters = AtmosphereParameters(physics=PROCESSES, slab=1e7)
     test = model_dot_product_test(atmosphere(grid, 300.0), parameters, state, steps=1, seed=1)
     assert test.passed, test

@@ -18,10 +18,17 @@ from dassim.atmosphere.primitive import (
     Sponge,
     isothermal_rest,
 )
-from dassim.atmosphere.primitive.column import geopotential, pressure_work
+from dassim.atmosphere.primitive.column import Weights, geopotential, pressure_work, thickness
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.dynamics.friction import DivergenceDamping, LateralFriction
-from dassim.grid import Field, GridError, sigma_levels
+from dassim.grid import (
+    Field,
+    GridError,
+    hybrid_levels,
+    levels,
+    sigma_levels,
+    smooth_hybrid_levels,
+)
 from tests.models.namelists import integrate
 from tests.unit.atmosphere.air import EARTH, air, atmosphere
 
@@ -49,9 +56,22 @@ def stirred(grid, seed=0):
     )
 
 
+LEVELS = {
+    "sigma": sigma_levels(FACES),
+    "hybrid": hybrid_levels([0.0, 1e4, 2e4, 1e4, 0.0, 0.0], [0.0, 0.0, 0.1, 0.5, 0.85, 1.0]),
+    "a lid": hybrid_levels([3e3, 1e4, 2e4, 1e4, 0.0, 0.0], [0.0, 0.0, 0.1, 0.5, 0.85, 1.0]),
+}
+
+
 @pytest.fixture(scope="module")
 def small():
     grid = air(8, FACES)
+    return grid, AtmosphereParameters(orography=hills(grid)), stirred(grid)
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def over_hills(request):
+    grid = air(8, LEVELS[request.param])
     return grid, AtmosphereParameters(orography=hills(grid)), stirred(grid)
 
 
@@ -60,7 +80,8 @@ def test_the_geopotential_of_isothermal_air_is_exact_between_layers(small):
     grid, _, _ = small
     T = Field.at("c", jnp.full(grid.shape, 250.0))
     ground = Field.at("c", jnp.zeros(grid.shape[1:]))
-    phi = np.asarray(geopotential(grid, GAS, T, ground).data)[:, 0, 0]
+    weights = Weights.of(grid, Field.constant(1e5))
+    phi = np.asarray(geopotential(weights, GAS, T, ground).data)[:, 0, 0]
     faces = np.array(FACES)
     upper, lower = faces[1:-1], faces[2:]
     alpha = np.append(np.log(2), 1 - upper / (lower - upper) * np.log(lower / upper))
@@ -68,12 +89,11 @@ def test_the_geopotential_of_isothermal_air_is_exact_between_layers(small):
     np.testing.assert_allclose(phi, above, rtol=1e-13)
 
 
-def test_energy_is_conserved_by_the_tendencies(small):
+def test_energy_is_conserved_by_the_tendencies(over_hills):
     """Without a filter: ``sum of h (cp T + K) + ps phi_s`` over area and levels."""
-    grid, parameters, state = small
+    grid, parameters, state = over_hills
     model = AtmosphereModel(grid, 60.0)
     ground = parameters.gravity * parameters.orography
-    share = grid.levels.dz.c / grid.depth.c
 
     def energy(u, v, ps, content):
         here = model.view(parameters, replace(state, u=u, v=v, ps=ps))
@@ -88,7 +108,7 @@ def test_energy_is_conserved_by_the_tendencies(small):
     def power():
         rates = model.tendencies(parameters, state)
         moved = [grid.owned(rates[name]) for name in ("u", "v", "ps", "T")]
-        content = grid.owned(share * Field.at("c", state.ps)) * state.T
+        content = grid.owned(thickness(grid, Field.at("c", state.ps))) * state.T
         point = (state.u, state.v, state.ps, content)
         slopes = jax.grad(energy, argnums=(0, 1, 2, 3))(*point)
         return jnp.stack([jnp.vdot(slope, by) for slope, by in zip(slopes, moved, strict=True)])
@@ -97,16 +117,16 @@ def test_energy_is_conserved_by_the_tendencies(small):
     assert float(abs(parts.sum())) < 1e-13 * float(abs(parts).max())
 
 
-def test_isothermal_air_over_hills_stays_at_rest(small):
-    grid, parameters, _ = small
+def test_isothermal_air_over_hills_stays_at_rest(over_hills):
+    grid, parameters, _ = over_hills
     start = isothermal_rest(grid, EARTH, 280.0, GAS, parameters.orography)
     end = integrate(atmosphere(grid, 600.0), parameters, start, 10)
     assert max(float(abs(end.u).max()), float(abs(end.v).max())) < 1e-9
     np.testing.assert_allclose(end.ps, start.ps, rtol=1e-12)
 
 
-def test_mass_and_tracers_are_conserved_and_uniform_ones_stay(small):
-    grid, parameters, state = small
+def test_mass_and_tracers_are_conserved_and_uniform_ones_stay(over_hills):
+    grid, parameters, state = over_hills
     start = replace(state, tracers={**state.tracers, "one": jnp.full(grid.shape, 2.0)})
     damped = replace(
         parameters,
@@ -115,22 +135,22 @@ def test_mass_and_tracers_are_conserved_and_uniform_ones_stay(small):
     )
     end = integrate(atmosphere(grid, 300.0), damped, start, 20)
     area = grid.owned(grid.area.c)
-    share = np.diff(FACES)[:, None, None]
 
     def contents(state):
-        mass = area * state.ps
-        return [float(jnp.sum(mass)), float(jnp.sum(mass * share * state.tracers["q"]))]
+        mass = area * grid.owned(thickness(grid, Field.at("c", state.ps)))
+        return [float(jnp.sum(mass)), float(jnp.sum(mass * state.tracers["q"]))]
 
     np.testing.assert_allclose(contents(end), contents(start), rtol=1e-13)
     np.testing.assert_allclose(end.tracers["one"], 2.0, rtol=1e-12)
     assert float(abs(end.ps - start.ps).max()) > 100.0
 
 
-def test_the_balanced_jets_stay():
+@pytest.mark.parametrize("exponent", [1.0, 1.5], ids=["sigma", "hybrid"])
+def test_the_balanced_jets_stay(exponent):
     """For half a day, better the more levels and rows there are."""
     moved = []
     for ny, nz in ((12, 6), (24, 12)):
-        grid = air(ny, np.linspace(0, 1, nz + 1), nx=8)
+        grid = air(ny, smooth_hybrid_levels(nz, 0.0, exponent), nx=8)
         zone = BaroclinicZone(EARTH, GAS)
         parameters = AtmosphereParameters(orography=zone.ground_of(grid))
         start = zone.state(grid)
@@ -148,6 +168,7 @@ def test_the_fastest_waves_of_isothermal_air_are_lamb_waves():
     grid = air(4, np.linspace(0, 1, nz + 1), nx=4)
     share = 1.0 / nz
     ground = Field.at("c", jnp.zeros(grid.shape[1:]))
+    weights = Weights.of(grid, Field.constant(1e5))
 
     def column(values):
         return Field.at("c", jnp.broadcast_to(values[:, None, None], grid.shape))
@@ -155,8 +176,8 @@ def test_the_fastest_waves_of_isothermal_air_are_lamb_waves():
     def falling(divergence):
         """Minus the rate of change of ``phi + R T ln ps`` by the divergence."""
         outflow = share * divergence
-        warming = KAPPA * pressure_work(grid, column(jnp.full(nz, T)), column(outflow)) / share
-        phi = geopotential(grid, GAS, warming, ground)
+        warming = KAPPA * pressure_work(weights, column(jnp.full(nz, T)), column(outflow)) / share
+        phi = geopotential(weights, GAS, warming, ground)
         return phi.data[:, 0, 0] + GAS * T * outflow.sum()
 
     speeds = np.sqrt(np.linalg.eigvals(np.asarray(jax.jacobian(falling)(jnp.zeros(nz)))).real)
@@ -211,8 +232,8 @@ def test_dry_adjustment_mixes_what_is_unstable_and_keeps_enthalpy_and_tracers(sm
 
 
 @pytest.mark.parametrize("start", ["rest", "motion"])
-def test_the_adjoint_is_the_transpose(small, start):
-    grid, parameters, state = small
+def test_the_adjoint_is_the_transpose(over_hills, start):
+    grid, parameters, state = over_hills
     forced = replace(parameters, physics=(HeldSuarez(), DryAdjustment(3)))
     if start == "rest":
         state = isothermal_rest(grid, EARTH, 280.0, GAS, parameters.orography)
@@ -234,6 +255,67 @@ def test_diagnosed_fields(small):
     assert (np.asarray(found["z"]) > np.asarray(parameters.orography)).all()
 
 
-def test_levels_out_of_order_are_refused():
-    with pytest.raises(GridError, match="expected sigma that grows from 0 to 1"):
-        sigma_levels([0.0, 0.6, 0.3, 1.0])
+def test_levels_of_pressure_feel_hills_less():
+    """Air at rest, colder with height up to a tropopause: what pushes it there."""
+    pushed, rate = {}, 0.0065
+    for name, exponent in (("sigma", 1.0), ("hybrid", 2.0)):
+        grid = air(12, smooth_hybrid_levels(20, 1000.0, exponent))
+        height, gravity = hills(grid), EARTH.gravity
+        ps = 1e5 * (1.0 - rate * height / 288.0) ** (gravity / (GAS * rate))
+        parameters = AtmosphereParameters(orography=height)
+        columns = Columns.of(grid, parameters, AtmosphereState.of(grid, 0.0, 0.0, 0.0, ps))
+        T = 288.0 * (columns.pressure / 1e5) ** (GAS * rate / gravity)
+        state = AtmosphereState.of(grid, 0.0, 0.0, jnp.maximum(216.0, T), ps)
+        rates = jax.jit(AtmosphereModel(grid, 60.0).tendencies)(parameters, state)
+        pushed[name] = float(abs(grid.owned(rates["u"])[:6]).max())
+    assert pushed["sigma"] > 1e-5
+    assert pushed["hybrid"] < 0.7 * pushed["sigma"], pushed
+
+
+def test_hybrid_levels_lie_where_they_are_said_to():
+    grid = air(8, LEVELS["a lid"])
+    state = isothermal_rest(grid, EARTH, 280.0, GAS, hills(grid))
+    p = np.asarray(atmosphere(grid, 300.0).output(AtmosphereParameters(), state, ["p"])["p"])
+    ps = np.asarray(state.ps)
+    np.testing.assert_allclose(p[0], 6500.0, rtol=1e-14)
+    np.testing.assert_allclose(p[2], 1.5e4 + 0.3 * ps, rtol=1e-14)
+    mass = Columns.of(grid, AtmosphereParameters(gravity=10.0), state).mass
+    np.testing.assert_allclose(mass.sum(axis=0), (ps - 3e3) / 10.0, rtol=1e-13)
+    assert LEVELS["a lid"].least_pressure == pytest.approx(1e4 / 0.35)
+    same = hybrid_levels(np.zeros(6), FACES)
+    assert same.a is None
+    np.testing.assert_array_equal(same.dz.c.data, LEVELS["sigma"].dz.c.data)
+
+
+WRONG = {
+    "sigma out of order": (
+        lambda: sigma_levels([0.0, 0.6, 0.3, 1.0]),
+        "expected sigma that grows from 0 to 1",
+    ),
+    "levels out of order": (
+        lambda: hybrid_levels([1e3, 6e4, 3e4, 0.0], [0.0, 0.0, 0.1, 1.0]),
+        "found face 2 at 30000 Pa . 0.1 ps below 60000 Pa",
+    ),
+    "a top below the ground": (
+        lambda: hybrid_levels([2e5, 0.0], [0.0, 1.0]),
+        "expected pressure and b that grow from the top to the ground",
+    ),
+    "unequal lists": (lambda: hybrid_levels([1e3, 0.0], [0.0, 0.5, 1.0]), "complete the lists"),
+    "ground that is no ground": (
+        lambda: hybrid_levels([1e3, 10.0], [0.0, 1.0]),
+        "expected a of at least 0 Pa that ends at 0",
+    ),
+    "no number": (lambda: hybrid_levels([np.nan, 0.0], [0.0, 1.0]), "correct the lists"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), WRONG.values(), ids=WRONG)
+def test_levels_that_cannot_be_are_refused(make, words):
+    with pytest.raises(GridError, match=words):
+        make()
+
+
+def test_the_atmosphere_asks_for_levels_of_its_own():
+    grid = air(4, levels([10.0, 20.0]), nx=8)
+    with pytest.raises(ValueError, match="found levels of depth; expected those of an atmosphere"):
+        Columns.of(grid, AtmosphereParameters(), AtmosphereState.of(grid, 0.0, 0.0, 280.0, 1e5))

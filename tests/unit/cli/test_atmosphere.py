@@ -102,21 +102,90 @@ def test_moist_physics_is_refused_without_what_it_acts_on(dassim, overrides, wor
     assert words in result.err
 
 
+LEVELS = {
+    "levels out of order": (
+        ["vertical={type: hybrid, a: [0.01, 0.5, 0.3, 0], b: [0, 0, 0.1, 1]}"],
+        "vertical: found face 2 at 30000 Pa + 0.1 ps below 50000 Pa + 0 ps",
+    ),
+    "a top pressure below the ground": (
+        ["vertical={type: smooth_hybrid, nz: 5, top: 1200 hPa}"],
+        "vertical.top: found a top at 120000 Pa; expected less than the 100000 Pa at the ground",
+    ),
+    "sigma out of order": (
+        ["vertical={type: sigma, faces: [0, 0.5, 0.4, 1]}"],
+        "vertical.faces: found face 2 at 0.4 below 0.5",
+    ),
+    "levels that end in the ground": (
+        [
+            "vertical={type: smooth_hybrid, nz: 5, top: 10 hPa, exponent: 4}",
+            "orography={type: bell, height: 6 km, centre: [0, 0], radius: 20}",
+        ],
+        "vertical: found levels that cross where the ground carries less than 66463.4 Pa",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "words"), LEVELS.values(), ids=LEVELS)
+def test_levels_that_cannot_be_are_refused(dassim, overrides, words):
+    sizes = ["grid.nx=32", "grid.ny=16"]
+    result = dassim("check", ATMOSPHERE["held_suarez"], *with_set([*sizes, *overrides]))
+    assert result.code == 2
+    assert words in result.err
+
+
+def test_hybrid_levels_are_run_written_and_drawn(dassim, tmp_path):
+    small = with_set(
+        [
+            "grid.nx=32",
+            "grid.ny=16",
+            "vertical={type: hybrid, a: [10 , 200, 300, 100, 0], b: [0, 0, 0.2, 0.75, 1], "
+            "reference_pressure: 1 hPa}",
+            "time.duration=10 min",
+            "output=[{name: fields, every: 5 min, kind: snapshot, variables: [u, T, p, ps]}]",
+        ]
+    )
+    folder = tmp_path / "hybrid"
+    assert "hybrid from 1000 Pa" in dassim("check", ATMOSPHERE["held_suarez"], *small).out
+    result = dassim("run", ATMOSPHERE["held_suarez"], "-o", folder, *small)
+    assert (result.code, result.err) == (0, "")
+    data = library.open(folder)
+    assert data["T"].dims == ("time", "hybrid", "lat", "lon")
+    np.testing.assert_allclose(data["hybrid"], [0.105, 0.35, 0.675, 0.925])
+    pressure = data["hybrid_a"] + data["hybrid_b"] * data["ps"].astype(float)
+    np.testing.assert_allclose(pressure.transpose(*data["p"].dims), data["p"], rtol=1e-6)
+    assert dassim("plot", folder).code == 0
+    assert (folder / "plots" / "fields" / "section_T.png").exists()
+
+
 def test_a_slab_ocean_changes_its_temperature_and_is_written(dassim, tmp_path):
     small = with_set(
         [
             *SMALLER["aquaplanet"],
             "time.duration=10 min",
             "surface={type: slab, depth: 2.4 m, temperature: 290 K}",
-            "output=[{name: fields, every: 10 min, kind: snapshot, variables: [T, q, Ts]}]",
+            "output=[{name: fields, every: 10 min, kind: snapshot, variables: [T, q, Ts]}, "
+            "{name: mean, every: 10 min, variables: [pr, evspsbl, rlut]}]",
         ]
     )
     result = dassim("run", ATMOSPHERE["aquaplanet"], "-o", tmp_path / "slab", *small)
     assert (result.code, result.err) == (0, "")
-    data = library.open(tmp_path / "slab")
+    data = library.open(tmp_path / "slab", "fields")
     assert data["Ts"].attrs["standard_name"] == "surface_temperature"
     change = float(abs(data["Ts"][-1].astype(float) - 290.0).max())
     assert 1e-3 < change < 1.0
+    means = library.open(tmp_path / "slab", "mean")
+    assert means["pr"].attrs["standard_name"] == "precipitation_flux"
+    assert means["pr"].dims == ("time", "lat", "lon")
+    assert float(means["evspsbl"].mean()) > 1e-6
+    assert 100.0 < float(means["rlut"].mean()) < 400.0
+
+
+def test_fluxes_are_outputs_where_processes_tell_them(dassim):
+    small = with_set(SMALLER["aquaplanet"])
+    assert dassim("check", ATMOSPHERE["aquaplanet"], *small).code == 0
+    result = dassim("check", ATMOSPHERE["aquaplanet"], *small, "--set", "physics.columns=[]")
+    assert result.code == 2
+    assert "found 'pr'; expected one of" in result.err
 
 
 def test_a_run_writes_fields_and_figures(dassim, tmp_path):

@@ -44,13 +44,16 @@ class Bell(Section):
 
 
 class OrographyFromFile(Section):
-    """Height from a variable (y, x) of a netCDF file, on the points of the grid."""
+    """Height from a variable (y, x) of a netCDF file."""
 
     type: Literal["file"]
     file: InputFile
     """A netCDF file."""
     variable: Annotated[str, Field(examples=["orography"])]
     """Variable (y, x) with the height of the ground; 0 over the sea."""
+    interpolate: bool = False
+    """Whether the values lie at longitudes and latitudes of the file's own, (lat, lon) or (lon,
+    lat): bilinear in between, and means over cells that are larger than those of the file."""
 
 
 Orography = Annotated[FlatGround | Cone | Bell | OrographyFromFile, Field(discriminator="type")]

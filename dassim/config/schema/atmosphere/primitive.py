@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, Strict, model_validator
 
 from dassim.config.explain import refuse
+from dassim.config.paths import InputFile
 from dassim.config.schema.atmosphere.columns import ColumnPhysics
 from dassim.config.schema.atmosphere.orography import FlatGround, Orography
 from dassim.config.schema.atmosphere.polar import PolarFilter, require_circles
@@ -30,9 +31,11 @@ from dassim.config.units import (
     HeatCapacity,
     Length,
     Pressure,
+    PressureAloft,
     Speed,
     TemperatureDifference,
 )
+from dassim.grid.levels import REFERENCE_PRESSURE
 
 # -- levels ---------------------------------------------------------------------------------------
 
@@ -78,7 +81,46 @@ class SigmaLevels(Section):
         return self
 
 
-SigmaVertical = Annotated[UniformSigma | SigmaLevels, Field(discriminator="type")]
+class SmoothHybrid(Section):
+    """Levels of equal pressure thickness where the ground carries 1000 hPa, that follow the ground
+    less and less the higher they are. Laprise & Girard (1990), J. Climate 3, 32."""
+
+    type: Literal["smooth_hybrid"]
+    nz: Count
+    """Number of levels."""
+    top: PressureAloft = 0.0
+    """Pressure at the top of the topmost level."""
+    exponent: Annotated[float, Field(ge=1, le=5)] = 1.5
+    """The larger, the sooner levels become those of pressure; 1 with a top at 0 is sigma."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        if self.top >= REFERENCE_PRESSURE:
+            raise refuse(
+                f"less than the {REFERENCE_PRESSURE:g} Pa at the ground",
+                "correct the pressure or its unit",
+                found=f"a top at {self.top:g} Pa",
+                key="top",
+            )
+        return self
+
+
+class HybridLevels(Section):
+    """Levels between listed faces at the pressure a reference_pressure + b ps, ps that at the
+    ground. Simmons & Burridge (1981), Mon. Wea. Rev. 109, 758."""
+
+    type: Literal["hybrid"]
+    a: Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]
+    """Part of the faces, the topmost first, that does not depend on the ground; 0 at the ground."""
+    b: Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]
+    """Share of the pressure at the ground, from 0 at the top to 1 at the ground."""
+    reference_pressure: Pressure = REFERENCE_PRESSURE
+    """What a is multiplied with; 1 Pa where the list is in pascals."""
+
+
+AirVertical = Annotated[
+    UniformSigma | SigmaLevels | SmoothHybrid | HybridLevels, Field(discriminator="type")
+]
 
 
 # -- physics --------------------------------------------------------------------------------------
@@ -153,7 +195,17 @@ class Noise(Section):
     """Of the temperature."""
 
 
-class IsothermalRest(Section):
+class AbstractStart(Section):
+    """A state at the start, and which of its keys says that there is vapour."""
+
+    vapour: ClassVar[str] = "relative_humidity"
+
+    @property
+    def has_vapour(self) -> bool:
+        return getattr(self, self.vapour) is not None
+
+
+class IsothermalRest(AbstractStart):
     """No wind, and one temperature."""
 
     type: Literal["isothermal"]
@@ -167,7 +219,7 @@ class IsothermalRest(Section):
     """Noise on top."""
 
 
-class BaroclinicZone(Section):
+class BaroclinicZone(AbstractStart):
     """Westerly jets in balance over ground of their own, which takes the place of the section
     orography. Jablonowski & Williamson (2006), Quart. J. Roy. Meteor. Soc. 132, 2943."""
 
@@ -182,7 +234,37 @@ class BaroclinicZone(Section):
     """Noise on top."""
 
 
-Initial = Annotated[IsothermalRest | BaroclinicZone, Field(discriminator="type")]
+class FromPressureLevels(AbstractStart):
+    """Air on levels of pressure at longitudes and latitudes of the file's own, such as that of a
+    reanalysis. The pressure at the ground is found where the file has the geopotential of the
+    model's orography; below the file's lowest level the air warms by 6.5 K/km.
+
+    Variables along pressure (in its units, else hPa), latitude and longitude in any order, with
+    values below the ground too. Their names are by default those of ERA5.
+    """
+
+    vapour: ClassVar[str] = "q"
+
+    type: Literal["pressure_levels"]
+    file: InputFile
+    """A netCDF file."""
+    geopotential: str = "geopotential"
+    """Variable with the geopotential."""
+    T: str = "temperature"
+    """Variable with the temperature."""
+    u: str = "u_component_of_wind"
+    """Variable with the eastward wind."""
+    v: str = "v_component_of_wind"
+    """Variable with the northward wind."""
+    q: str | None = "specific_humidity"
+    """Variable with the specific humidity; null: without vapour."""
+    noise: Noise = Noise()
+    """Noise on top."""
+
+
+Initial = Annotated[
+    IsothermalRest | BaroclinicZone | FromPressureLevels, Field(discriminator="type")
+]
 
 
 class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
@@ -192,7 +274,7 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
 
     time: Time = Field()
     """Start, length and step of the run."""
-    vertical: SigmaVertical
+    vertical: AirVertical
     """Levels, the topmost first."""
     physics: Physics = Physics()
     """The atmosphere's equations."""
@@ -206,7 +288,7 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
     """Speed that the wind is expected to reach: the time step is checked for it, too."""
 
     @property
-    def column(self) -> SigmaVertical:
+    def column(self) -> AirVertical:
         return self.vertical
 
     @property
@@ -240,10 +322,10 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
                     found=f"{process.type} and no section surface",
                     key=key,
                 )
-            if process.needs_vapour and self.initial.relative_humidity is None:
+            if process.needs_vapour and not self.initial.has_vapour:
                 raise refuse(
                     "vapour in the air",
-                    "set initial.relative_humidity",
-                    found=f"{process.type} and no relative_humidity in the section initial",
+                    f"set initial.{self.initial.vapour}",
+                    found=f"{process.type} and no {self.initial.vapour} in the section initial",
                     key=key,
                 )
