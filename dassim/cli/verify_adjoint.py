@@ -151,7 +151,7 @@ def own_cost(
     namelist = namelist.model_copy(update={"assimilation": section})
     try:
         first_guess = None
-        if nature is not None and namelist.twin is not None:
+        if nature is not None and namelist.twin is not None and section.first_guess is None:
             first_guess = wrong_first_guess(namelist, experiment, nature)
         recovery = build_recovery(
             namelist, experiment, folder, nature=nature, first_guess=first_guess
