@@ -105,7 +105,7 @@ def differentiate(
     section = namelist.sensitivity
     if not section.points:
         return 0
-    worst = compare(problem, total, evaluation.gradient, section.points, section.seed, comm)
+    worst = compare(problem, total, evaluation.gradient, section, comm)
     if worst <= section.tolerance:
         return 0
     if comm.is_root:
@@ -175,8 +175,7 @@ def compare(
     problem: SensitivityProblem,
     total: float,
     gradient: Control,
-    points: int,
-    seed: int,
+    section: Any,
     comm: AbstractCommunicator,
 ) -> float:
     """The table of derivatives by adjoint and by finite differences, as it grows; the largest
@@ -190,7 +189,8 @@ def compare(
     if comm.is_root:
         typer.echo(f"{'by':<24}{'at':>16}{'adjoint':>16}{'differences':>16}{'apart':>12}")
     worst = 0.0
-    for each in compare_at_points(problem.objective, gradient, steps, points, seed):
+    points, seed, tolerance = section.points, section.seed, section.tolerance
+    for each in compare_at_points(problem.objective, gradient, steps, points, seed, tolerance):
         worst = max(worst, each.apart if math.isfinite(each.apart) else math.inf)
         if comm.is_root:
             place = ", ".join(map(str, each.index))

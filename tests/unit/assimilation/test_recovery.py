@@ -1,7 +1,7 @@
 """A recovery that is interrupted anywhere goes on with the same numbers, and says how it ended."""
 
-import errno
 import csv
+import errno
 import json
 from dataclasses import replace
 
