@@ -134,6 +134,7 @@ def own_cost(
     from dassim.cli.twin import NATURE
     from dassim.config.assimilation import build_recovery
     from dassim.config.twin import wrong_first_guess
+    from dassim.parallel.agreement import on_root
 
     section = namelist.assimilation
     if section is None:
@@ -142,7 +143,8 @@ def own_cost(
     if not sources:
         return OwnCost("No data in the section assimilation: the model alone is tested")
     left = Path("runs") / namelist.name / NATURE
-    if nature is None and namelist.twin is not None and left.is_dir():
+    has_run = on_root(experiment.model.domain.comm, left.is_dir)
+    if nature is None and namelist.twin is not None and has_run:
         nature = left
     if nature is None and any(getattr(source, "run", folder) is None for source in sources):
         return OwnCost("No run that the data come from: give --nature; the model alone is tested")
