@@ -131,7 +131,7 @@ def test_an_unknown_that_the_model_does_not_have_is_refused(dassim, described, t
     path.write_text(f"base: {OCEAN}\nassimilation: {section}\n")
     result = dassim("verify-adjoint", path)
     assert result.code == 2
-    assert "assimilation.control.state.eta: found 'eta'; expected one of T" in result.err
+    assert "assimilation.control.state.eta: found 'eta'; expected T or tracers.dye" in result.err
 
 
 def test_a_step_without_any_derivative_is_not_passed_in_silence(dassim, described):
