@@ -26,7 +26,7 @@ from dassim.assimilation.lbfgs import Stop
 from dassim.assimilation.minimise import Result
 from dassim.assimilation.records import Record, records_from_arrays, records_to_arrays
 from dassim.assimilation.tangent import increments, tangent_inputs, tangent_run
-from dassim.simulation.adjoint import cost_and_gradient
+from dassim.simulation.adjoint import cost, cost_and_gradient
 from dassim.simulation.trees import differentiable, named_leaves, tree_from_named
 
 
@@ -56,6 +56,12 @@ class GaussNewton:
             direction,
             increments(found.inputs),
         )
+
+    def misfit(self, direction: Control) -> float:
+        """``<G d, W G d>`` for the run's part ``G^T W G``, by the tangent-linear alone."""
+        inputs = _tangent_inputs(self.objective.transform, self.control, direction)
+        parts = cost(tangent_run(self.objective.run), inputs)
+        return 2.0 * float(self.objective.space.sum(np.array(sum(parts.values()))))
 
 
 @dataclass(frozen=True)
@@ -280,7 +286,7 @@ class Incremental:
                     ),
                     None,
                 )
-        return replace(state, evaluations=evaluations), Stop.LINE_SEARCH
+        return replace(state, evaluations=evaluations), Stop.HALVINGS
 
 
 @eqx.filter_jit

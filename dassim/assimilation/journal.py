@@ -12,12 +12,13 @@ from typing import Any
 from dassim.assimilation.minimise import Minimiser, Progress
 from dassim.io.durable import plain_errors, write_text
 from dassim.parallel import AbstractCommunicator
-from dassim.parallel.agreement import RankError, on_root
+from dassim.parallel.agreement import RankError, on_every_rank, on_root
 from dassim.simulation.checkpoints import Store
 from dassim.simulation.errors import RunError
 
 PREFIX = "evaluation."
 SAME_RANKS = "a recovery goes on with the number and the layout of ranks that it began with"
+MAKE_ROOM = "make room, and go on with --resume"
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Checkpoints:
 
     def save(self, state: Progress) -> None:
         name = f"{PREFIX}{state.evaluations:06d}"
-        self.store.write(name, state.to_arrays())
-        self.comm.barrier()
+        try:
+            on_every_rank(self.comm, lambda: self._write(name, state))
+        except RankError as error:
+            raise RunError(f"{error}; {MAKE_ROOM}") from error
         for old in self._names() - {name}:
             self.store.remove(old)
 
@@ -65,6 +68,10 @@ class Checkpoints:
         self.comm.barrier()
         for name in self._names():
             self.store.remove(name)
+
+    def _write(self, name: str, state: Progress) -> None:
+        with plain_errors(Path(name)):
+            self.store.write(name, state.to_arrays())
 
     def _names(self) -> set[str]:
         return {name for name in self.store.names() if name.startswith(PREFIX)}
@@ -115,4 +122,4 @@ class IterationLog:
         try:
             on_root(self.comm, in_plain_words)
         except RankError as error:
-            raise RunError(f"{error}; make room, and go on with --resume") from error
+            raise RunError(f"{error}; {MAKE_ROOM}") from error

@@ -48,6 +48,7 @@ class Stop(enum.Enum):
     WALL_CLOCK = "continue me: the time is used up"
     BLOCKED = "the cost is not finite further on, and up to there it no longer decreases"
     LINE_SEARCH = "no step along the steepest descent lowers the cost"
+    HALVINGS = "no part of the inner solution lowers the cost; the tangent-linear holds no further"
     NON_FINITE = "the cost is not finite wherever it was tried"
 
     @property

@@ -22,6 +22,9 @@ CLEAR = 0.1
 """Points whose derivative is at least this part of the largest one are compared with finite
 differences: of smaller ones, these see the round-off of the number."""
 
+REFINED = (1.0, 0.1, 0.01)
+"""Of the steps of finite differences: smaller ones bend less at limiters and see more round-off."""
+
 
 class Goal(eqx.Module):
     """A number as a misfit: ``function(state)``, this rank's share of it, where the data are 1."""
@@ -75,9 +78,11 @@ def compare_at_points(
     steps: Mapping[str, float],
     points: int,
     seed: int = 0,
+    tolerance: float = 0.0,
 ) -> Iterator[Comparison]:
     """At ``points`` points of every leaf, chosen by chance among the clear ones. ``steps``: of the
-    differences, by leaf. All ranks call this together.
+    differences, by leaf; where they are further apart than ``tolerance``, parts of them
+    (:data:`REFINED`), of which the nearest counts. All ranks call this together.
 
     The differences are central ones of two steps, extrapolated: errors of fourth order.
     """
@@ -97,8 +102,14 @@ def compare_at_points(
                     above, below = (value(objective, end) for end in ends)
                     return (above - below) / (2 * h)
 
-                coarse, fine = slope(steps[name]), slope(0.5 * steps[name])
-                yield Comparison(name, index, float(whole[index]), (4 * fine - coarse) / 3)
+                tried: list[Comparison] = []
+                for part in REFINED if tolerance else REFINED[:1]:
+                    step = part * steps[name]
+                    differences = (4 * slope(0.5 * step) - slope(step)) / 3
+                    tried.append(Comparison(name, index, float(whole[index]), differences))
+                    if tried[-1].apart <= tolerance:
+                        break
+                yield min(tried, key=lambda each: each.apart)
 
 
 def _unit(

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from dassim.assimilation.cost import FourDVar, physical
 from dassim.assimilation.data import StateData
-from dassim.assimilation.journal import Checkpoints, IterationLog
+from dassim.assimilation.journal import MAKE_ROOM, Checkpoints, IterationLog
 from dassim.assimilation.lbfgs import Stop
 from dassim.assimilation.minimise import Minimiser, Progress, QuasiNewton, Result
 from dassim.assimilation.points import PointData
@@ -151,7 +151,7 @@ class _Session:
     ):
         self.recovery, self.folder, self.notes = recovery, folder, notes
         self.comm, self.reporter, self.request = recovery.comm, reporter, request
-        store = FolderStore(folder.path / CHECKPOINTS, self.comm.rank)
+        store = FolderStore(folder.path / CHECKPOINTS, self.comm.rank, durable=True)
         self.checkpoints = Checkpoints(store, self.comm)
         self.log = IterationLog(folder.path / ITERATIONS, self.comm)
         self.lines = 0
@@ -230,7 +230,7 @@ class _Session:
         try:
             on_root(self.comm, write)
         except RankError as error:
-            raise RunError(f"{error}; make room, and go on with --resume") from error
+            raise RunError(f"{error}; {MAKE_ROOM}") from error
 
     def _observations(self) -> dict[str, Any]:
         """What became of point observations, where there are any."""

@@ -34,7 +34,8 @@ def command(
 
     The gradient is written as netCDF, one field for each thing that it is taken by, with maps, and
     where points are asked for compared with finite differences. Exit codes: 0 it is done, 1 it
-    cannot go on, 2 the namelist cannot be used, 3 the run is not finite.
+    cannot go on, or it differs from finite differences by more than sensitivity.tolerance, 2 the
+    namelist cannot be used, 3 the run is not finite.
     """
     import jax
 
@@ -101,10 +102,20 @@ def differentiate(
         when = problem.clock.text(problem.window.last)
         typer.echo(f"{problem.number.replace('_', ' ')} at {when}: {total!r} {problem.units}")
     write(namelist, experiment, problem, evaluation.gradient, path)
-    points = namelist.sensitivity.points
-    if points:
-        compare(problem, total, evaluation.gradient, points, namelist.sensitivity.seed, comm)
-    return 0
+    section = namelist.sensitivity
+    if not section.points:
+        return 0
+    worst = compare(problem, total, evaluation.gradient, section, comm)
+    if worst <= section.tolerance:
+        return 0
+    if comm.is_root:
+        typer.echo(
+            f"dassim sensitivity: found derivatives that differ from finite differences by up to "
+            f"{worst:.2e}, expected at most {section.tolerance:.2e} (sensitivity.tolerance); the "
+            f"files are written; test the model by dassim verify-adjoint, or take a shorter window",
+            err=True,
+        )
+    return FAILED
 
 
 def write(
@@ -164,11 +175,13 @@ def compare(
     problem: SensitivityProblem,
     total: float,
     gradient: Control,
-    points: int,
-    seed: int,
+    section: Any,
     comm: AbstractCommunicator,
-) -> None:
-    """The table of derivatives by adjoint and by finite differences, as it grows."""
+) -> float:
+    """The table of derivatives by adjoint and by finite differences, as it grows; the largest
+    relative difference, infinite where one is not a number."""
+    import math
+
     from dassim.assimilation.objectives import compare_at_points
     from dassim.config.sensitivity import difference_steps
 
@@ -176,8 +189,9 @@ def compare(
     if comm.is_root:
         typer.echo(f"{'by':<24}{'at':>16}{'adjoint':>16}{'differences':>16}{'apart':>12}")
     worst = 0.0
-    for each in compare_at_points(problem.objective, gradient, steps, points, seed):
-        worst = max(worst, each.apart)
+    points, seed, tolerance = section.points, section.seed, section.tolerance
+    for each in compare_at_points(problem.objective, gradient, steps, points, seed, tolerance):
+        worst = max(worst, each.apart if math.isfinite(each.apart) else math.inf)
         if comm.is_root:
             place = ", ".join(map(str, each.index))
             typer.echo(
@@ -186,3 +200,4 @@ def compare(
             )
     if comm.is_root:
         typer.echo(f"largest relative difference: {worst:.2e}")
+    return worst

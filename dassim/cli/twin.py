@@ -183,6 +183,7 @@ def conclude(
     from dassim.assimilation.scores import Scores, trajectory_errors
     from dassim.config.results import Results, write_errors
     from dassim.config.twin import forecast_segments
+    from dassim.parallel.agreement import on_root
 
     beyond, truth = forecast_segments(namelist), recovery.truth
     assert truth is not None
@@ -197,10 +198,12 @@ def conclude(
     )
     results = Results(path, namelist, experiment)
     write_errors(results, recovery, recovered)
-    if recovery.comm.is_root:
+
+    def show() -> None:
         tell(scores, recovery, path)
         draw(scores, recovery, results, path)
-    recovery.comm.barrier()
+
+    on_root(recovery.comm, show)
 
 
 def tell(scores: Scores, recovery: Recovery, path: Path) -> None:

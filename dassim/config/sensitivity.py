@@ -26,6 +26,7 @@ from dassim.config.errors import NamelistError, Problem, mismatch, one_of, sugge
 from dassim.config.experiment import Experiment
 from dassim.config.schema import assimilation as schema
 from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.unknowns import of_the_stepper
 from dassim.grid.variables import Variable
 from dassim.io.checkpoints import FolderStore
 from dassim.simulation.clock import Clock
@@ -120,10 +121,8 @@ def _path(name: str, inputs: RunInputs, paths: Mapping[str, str], index: int) ->
     for path in (paths.get(name), name, f"state.{name}", f"parameters.{name}"):
         if path in leaves:
             return path
-    known = [
-        *paths,
-        *(path.partition(".")[2] for path in leaves if ".previous." not in path),
-    ]
+    names = (path.partition(".")[2] for path in leaves)
+    known = [*paths, *(name for name in names if not of_the_stepper(name))]
     message = mismatch(f"'{name}'", one_of(known), suggest(name, known))
     raise NamelistError([Problem(("sensitivity", "by", index), message)])
 

@@ -69,6 +69,11 @@ def nature_plan(plan: Plan, namelist: AbstractNamelist, step: float) -> Plan:
 def require_known(namelist: AbstractNamelist, experiment: Experiment) -> None:
     """Refuse unknowns, data and errors that the model does not have before nature has run."""
     section, twin = required(namelist), required_twin(namelist)
+    if section.first_guess is not None:
+        message = mismatch(
+            "a first guess", "none beside that of the section twin", "remove one of the two"
+        )
+        raise NamelistError([Problem((*SECTION, "first_guess"), message)])
     require_constant_parameters(experiment, SECTION)
     model, state = experiment.model, experiment.state
     build_unknowns(section.control, model, experiment.parameters, state, 1)

@@ -25,13 +25,23 @@ def chosen_leaves(
     leaves = {
         name: leaf
         for name, leaf in named_leaves(tree).items()
-        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact)
+        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.inexact) and not of_the_stepper(name)
     }
     unknown = [name for name in numbers if name not in leaves]
     if unknown:
         message = mismatch(f"'{unknown[0]}'", one_of(leaves), suggest(unknown[0], leaves))
         raise NamelistError([Problem((*key, *unknown[0].split(".")), message)])
     return {name: (jnp.asarray(leaves[name]), number) for name, number in numbers.items()}
+
+
+def of_the_stepper(path: str) -> bool:
+    """Whether a leaf of the state is the clock, or what a time stepper remembers: no unknown of its
+    own.
+
+    >>> [name for name in ("T", "time", "previous.T") if of_the_stepper(name)]
+    ['time', 'previous.T']
+    """
+    return path == "time" or path.startswith("previous.")
 
 
 @dataclass(frozen=True)

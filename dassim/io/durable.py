@@ -55,9 +55,13 @@ def sync_folder(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace the file by ``text``, wholly or not at all."""
     unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
+    unfinished.write_text(text, encoding="utf-8")
+    publish_file(unfinished, path)
+
+
+def publish_file(unfinished: Path, path: Path) -> None:
+    """Give the file ``unfinished`` the name ``path``, in place of what may have it."""
+    with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.replace(path)
     sync_folder(path.parent)

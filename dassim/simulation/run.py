@@ -15,6 +15,7 @@ import jax
 
 from dassim.io.netcdf import OutputError
 from dassim.io.restarts import Entry, Moment, RestartError, StateArchive
+from dassim.parallel.agreement import RankError
 from dassim.simulation.advance import Carry, Program, means, snapshot
 from dassim.simulation.errors import RunError, UnstableError
 from dassim.simulation.events import next_event
@@ -29,7 +30,7 @@ from dassim.simulation.signals import StopRequest
 from dassim.simulation.timing import Pace, Stopwatch
 from dassim.simulation.trees import named_leaves
 
-OF_ALL_RANKS = (RunError, RestartError, OutputError)
+OF_ALL_RANKS = (RunError, RestartError, OutputError, RankError)
 """Errors that are raised on all ranks or on none."""
 
 SLOW_DISK = 100e6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import jax
 import jax.numpy as jnp
@@ -25,9 +27,11 @@ ARRAYS = {
 }
 
 
-@pytest.fixture(params=["memory", "folder"])
+@pytest.fixture(params=["memory", "folder", "durable folder"])
 def store(request, tmp_path):
-    return MemoryStore() if request.param == "memory" else FolderStore(tmp_path / "new", rank=3)
+    if request.param == "memory":
+        return MemoryStore()
+    return FolderStore(tmp_path / "new", rank=3, durable=request.param == "durable folder")
 
 
 def test_what_is_read_is_bitwise_what_was_written(store):
@@ -44,6 +48,18 @@ def test_what_is_read_is_bitwise_what_was_written(store):
     assert set(store.read("state.000002")) == {"y"}
     store.remove("state.000001")
     assert store.names() == {"state.000002"}
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_entry_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch, durable):
+    store, synced = FolderStore(tmp_path / "new", durable=durable), []
+
+    def sync(descriptor):
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr("os.fsync", sync)
+    store.write("a", ARRAYS)
+    assert synced == (["new", "a.h5.unfinished", "rank_00000"] if durable else [])
 
 
 def test_ranks_do_not_share_a_folder(tmp_path):

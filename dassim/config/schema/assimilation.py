@@ -333,6 +333,10 @@ class Sensitivity(Section):
     points: Annotated[int, Field(ge=0)] = 0
     """At so many points of each, chosen by chance, the gradient is compared with finite
     differences."""
+    tolerance: Annotated[float, Gt(0)] = 1e-5
+    """The largest relative difference from finite differences with which a derivative counts as
+    right: finite differences know no more digits, for round-off of the number and bends of the
+    model. Beyond it smaller steps are tried; if none agrees, the command ends with an error."""
     seed: Seed = 0
     """Another seed chooses other points."""
     adjoint: Adjoint = Adjoint()

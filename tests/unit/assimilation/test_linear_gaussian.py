@@ -199,11 +199,11 @@ def test_incremental_never_takes_a_step_that_raises_the_cost(problem, zero):
 
     method = Uphill(inner=1)
     result = method.minimise(problem.objective(), zero)
-    assert result.stop is Stop.LINE_SEARCH
+    assert result.stop is Stop.HALVINGS
     np.testing.assert_array_equal(vector(result.point), 0.0)
     assert result.state.reached.inner == 0
     again = method.minimise(problem.objective(), result.state)
-    assert again.stop is Stop.LINE_SEARCH and again.state.history == result.state.history
+    assert again.stop is Stop.HALVINGS and again.state.history == result.state.history
 
 
 def test_ritz_pairs_give_the_smoothers_variance(problem, objective, zero):

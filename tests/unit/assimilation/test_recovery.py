@@ -1,6 +1,7 @@
 """A recovery that is interrupted anywhere goes on with the same numbers, and says how it ended."""
 
 import csv
+import errno
 import json
 from dataclasses import replace
 
@@ -97,6 +98,18 @@ def test_killed_anywhere_it_resumes_with_the_same_table(
     resumed = recover(recovery, folder, resume=True, reporter=quiet())
     assert resumed.result.stop is Stop.ITERATIONS
     assert table(folder.path) == whole
+
+
+def test_a_disk_that_is_full_is_told(recovery, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dassim.io.checkpoints.FolderStore.write", full)
+    folder = RunFolder(tmp_path / "full")
+    folder.path.mkdir()
+    expected = r"evaluation.000001: No space left on device; make room, and go on with --resume"
+    with pytest.raises(RunError, match=expected):
+        recover(recovery, folder, reporter=quiet())
 
 
 def test_a_damaged_checkpoint_is_told(recovery, whole, tmp_path):

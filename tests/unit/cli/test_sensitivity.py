@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import pytest
 import yaml
@@ -79,6 +80,22 @@ def test_the_gradient_agrees_with_finite_differences_and_is_written(dassim, name
         assert list(csv.DictReader(file)) == []
 
 
+def test_a_gradient_that_finite_differences_contradict_fails_and_says_so(
+    dassim, namelist, tmp_path, monkeypatch
+):
+    step = Plate.step
+    monkeypatch.setattr(
+        Plate, "step", lambda self, p, s: step(self, jax.tree.map(jax.lax.stop_gradient, p), s)
+    )
+    path = namelist(by=["T", "growth"])
+    result = dassim("sensitivity", path, "-o", tmp_path / "s")
+    assert result.code == 1
+    assert "differ from finite differences by up to 1.00e+00, expected at most 1.00e-05" in (
+        result.err
+    )
+    assert (tmp_path / "s" / "figures" / "energy_by_T.png").exists()
+
+
 def test_names_may_be_whole_paths(dassim, namelist, tmp_path):
     result = dassim("sensitivity", namelist(by=["state.T", "parameters.growth"]), "-o", tmp_path)
     assert (result.code, result.err) == (0, "")
@@ -92,6 +109,7 @@ def test_what_there_is_not_is_refused(dassim, namelist, tmp_path):
     assert result.code == 2
     assert "sensitivity.by[0]: found 'grow'; expected one of" in result.err
     assert "did you mean growth?" in result.err
+    assert "time" not in result.err
 
 
 def test_a_run_that_is_not_finite_says_so(dassim, namelist, tmp_path, monkeypatch):

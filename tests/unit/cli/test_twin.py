@@ -1,7 +1,9 @@
 """``dassim twin`` and ``dassim assimilate``: files, tables, codes, with a toy for the ocean."""
 
 import csv
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,29 @@ def test_a_twin_recovers_the_state_and_leaves_its_files(dassim, namelist, tmp_pa
     assert departures.sizes["time"] == 4
     assert abs(departures["T_minus_analysis"].values).max() < 1e-4
     assert (folder / "figures" / "index.html").exists()
+
+
+def test_a_first_guess_beside_that_of_the_twin_is_refused(dassim, namelist, tmp_path):
+    section = {**SECTIONS["assimilation"], "first_guess": {"run": "runs/other"}}
+    result = dassim("twin", namelist(assimilation=section), "-o", tmp_path / "twin")
+    assert result.code == 2
+    assert "assimilation.first_guess: found a first guess; expected none beside that of" in (
+        result.err
+    )
+    assert not (tmp_path / "twin" / "nature").exists()
+
+
+def test_a_disk_that_is_full_at_the_end_is_said_in_one_line(
+    dassim, namelist, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the disk")
+
+    monkeypatch.setattr("dassim.cli.twin.tell", full)
+    section = {**SECTIONS["assimilation"], "minimiser": {"iterations": 1}}
+    result = dassim("twin", namelist(assimilation=section), "-o", tmp_path / "twin")
+    assert result.code == 1
+    assert result.err == "dassim twin: [Errno 28] No space left on device: 'the disk'\n"
 
 
 def test_a_first_guess_that_is_true_is_its_own_analysis(dassim, namelist, tmp_path):

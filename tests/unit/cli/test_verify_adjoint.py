@@ -36,6 +36,13 @@ class Deaf(Plate):
         return jax.tree.map(jax.lax.stop_gradient, super().step(parameters, state))
 
 
+class Unmoved(Plate):
+    """How the parameter acts on the state has no derivative."""
+
+    def step(self, parameters, state):
+        return super().step(jax.tree.map(jax.lax.stop_gradient, parameters), state)
+
+
 @pytest.fixture
 def described(monkeypatch):
     def describe(kind):
@@ -50,6 +57,26 @@ def described(monkeypatch):
     return describe
 
 
+@pytest.fixture
+def recovery(dassim, described, tmp_path):
+    """The path of a namelist with an assimilation, and that of its data: the plate's own states."""
+    described(Plate)
+    time = "time: {duration: 60 min, step: 1 min}"
+    snapshots = "snapshots: {every: 5 min}"
+    (tmp_path / "nature.yaml").write_text(f"base: {OCEAN}\nname: nature\n{time}\n{snapshots}\n")
+    assert dassim("run", tmp_path / "nature.yaml", "-o", tmp_path / "nature").code == 0
+    section = """
+  window: {start: 10 min, length: 30 min}
+  data: [{every: 10 min, errors: {T: 0.1 K}}]
+  control: {state: {T: 1 K}, parameters: {growth: 1e-3}}
+  background: {type: uncorrelated}
+  adjoint: {segment: 5 min}
+"""
+    path = tmp_path / "plate.yaml"
+    path.write_text(f"base: {OCEAN}\n{time}\nassimilation:{section}")
+    return path, tmp_path / "nature"
+
+
 def test_all_tests_pass_for_a_right_model(dassim, described):
     described(Plate)
     result = dassim("verify-adjoint", OCEAN)
@@ -57,6 +84,7 @@ def test_all_tests_pass_for_a_right_model(dassim, described):
     assert result.out.count("passed: ") == 4
     assert "12 steps of Plate" in result.out
     assert "Taylor test" in result.out
+    assert "No section assimilation: the model alone is tested" in result.out
     assert "in memory and on disk" in result.out
     assert result.out.endswith("all tests passed\n")
 
@@ -103,7 +131,7 @@ def test_an_unknown_that_the_model_does_not_have_is_refused(dassim, described, t
     path.write_text(f"base: {OCEAN}\nassimilation: {section}\n")
     result = dassim("verify-adjoint", path)
     assert result.code == 2
-    assert "assimilation.control.state.eta: found 'eta'; expected one of T" in result.err
+    assert "assimilation.control.state.eta: found 'eta'; expected T or tracers.dye" in result.err
 
 
 def test_a_step_without_any_derivative_is_not_passed_in_silence(dassim, described):
@@ -112,3 +140,46 @@ def test_a_step_without_any_derivative_is_not_passed_in_silence(dassim, describe
     assert result.code == 1
     assert "both vanish: the step depends on nothing that is differentiated" in result.out
     assert result.out.endswith("FAILED: not all tests passed\n")
+
+
+def test_the_cost_of_the_namelist_is_tested_where_its_data_are(dassim, described, recovery):
+    path, nature = recovery
+    described(Plate)
+    result = dassim("verify-adjoint", path, "--nature", nature)
+    assert (result.code, result.err) == (0, "")
+    assert "J (Jb, Jo.T) over 2 of 6 segments, 10 steps, by state.T, parameters.growth" in (
+        result.out
+    )
+    assert "Dot-product test: B^(1/2)" in result.out
+    assert "Dot-product test: departures by the control vector" in result.out
+    assert "Taylor test: J by the control vector" in result.out
+    assert result.out.count("passed: ") == 8
+    assert result.out.endswith("all tests passed\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ((), "No run that the data come from: give --nature; the model alone is tested"),
+        (("--nature", "nowhere"), "nowhere: found no such folder; expected that of a run"),
+    ],
+)
+def test_without_its_data_the_model_alone_is_tested(dassim, described, recovery, options, why):
+    described(Plate)
+    result = dassim("verify-adjoint", recovery[0], *options)
+    assert (result.code, result.err) == (0, "")
+    assert why in result.out
+    assert "Taylor test: J" not in result.out
+    assert result.out.count("passed: ") == 5
+
+
+def test_a_parameter_without_its_derivative_fails(dassim, described, recovery):
+    path, nature = recovery
+    described(Unmoved)
+    result = dassim("verify-adjoint", path, "--nature", nature)
+    assert result.code == 1
+    assert "FAILED: orders of 2, or remainders that are round-off" in result.out
+    assert "Taylor test: growth" in result.out
+    _, own = result.out.split("Taylor test: J by the control vector")
+    assert "FAILED: order " in own
+    assert result.out.count("FAILED: ") == 4
