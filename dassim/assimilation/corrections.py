@@ -21,14 +21,20 @@ class Corrections(eqx.Module):
     def __call__(
         self, parameters: Any, inputs: Mapping[str, Mapping[str, jax.Array]], state: Any
     ) -> tuple[Any, Any]:
-        leaves, changes = named_leaves(state), inputs["state"]
-        moved = {
-            place: change
-            for name, change in changes.items()
-            for place in (name, f"previous.{name}")
-            if place in leaves
-        }
-        return _added(parameters, inputs["parameters"]), _added(state, moved)
+        return _added(parameters, inputs["parameters"]), moved(state, inputs["state"])
+
+
+def moved(state: Any, changes: Mapping[str, Any]) -> Any:
+    """``state`` with ``changes`` of the leaves at these paths, and of what a multi-step time
+    stepper remembers of them."""
+    leaves = named_leaves(state)
+    everywhere = {
+        place: change
+        for name, change in changes.items()
+        for place in (name, f"previous.{name}")
+        if place in leaves
+    }
+    return _added(state, everywhere)
 
 
 def no_corrections(

@@ -193,7 +193,7 @@ def build_recovery(
     points = build_observations(
         section.observations, experiment, window, nature=Nature(namelist, experiment, nature)
     )
-    require_data((*sources, points), points, model.domain)
+    counts = require_data((*sources, points), points, model.domain)
     terms = tuple(term for source in (*sources, points) for term in source.terms)
     unknowns = build_unknowns(
         section.control, model, experiment.parameters, first_guess, len(window.lengths)
@@ -212,7 +212,7 @@ def build_recovery(
         against = departures(run, unknowns.inputs)
         points = points.checked(dict(zip(window.ends, against, strict=True)))
         run = replace(run, data=at_ends(window, (*sources, points)))
-    counts = require_data((*sources, points), points, model.domain)
+        counts = require_data((*sources, points), points, model.domain)
     objective = FourDVar(
         run,
         ControlTransform(unknowns.inputs, root, *unknowns.names),

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.assimilation.corrections import moved
 from dassim.assimilation.scores import point_weights
 from dassim.config.assimilation import (
     SECTION,
@@ -30,7 +31,6 @@ from dassim.config.unknowns import build_unknowns, chosen_leaves
 from dassim.parallel import Domain
 from dassim.simulation.events import At
 from dassim.simulation.plan import Plan
-from dassim.simulation.trees import named_leaves, replace_leaves
 
 KEY = ("twin", "first_guess", "size")
 
@@ -114,14 +114,7 @@ def wrong_first_guess(namelist: AbstractNamelist, experiment: Experiment, nature
         name: size * (wet[name] > 0) * error(twin.first_guess, name, leaf, domain)
         for name, (leaf, size) in leaves.items()
     }
-    known = named_leaves(truth)
-    wrong = {
-        place: known[place] + change
-        for name, change in errors.items()
-        for place in (name, f"previous.{name}")  # what a multi-step time stepper remembers
-        if place in known
-    }
-    return replace_leaves(truth, wrong)
+    return moved(truth, errors)
 
 
 @singledispatch

@@ -119,10 +119,9 @@ def volume_mean(field: xr.DataArray, data: xr.Dataset) -> xr.DataArray | None:
 
 def surface(field: xr.DataArray) -> xr.DataArray:
     """The level at the surface: the topmost of an ocean, the lowest of an atmosphere."""
-    for dim, index in (("depth", 0), ("sigma", -1), ("hybrid", -1)):
-        if dim in field.dims:
-            return field.isel({dim: index}, drop=True)
-    return field
+    if (air := levels_of_air(field)) is not None:
+        return field.isel({air: -1}, drop=True)
+    return field.isel(depth=0, drop=True) if "depth" in field.dims else field
 
 
 def surface_speed(data: xr.Dataset) -> xr.DataArray | None:

@@ -22,9 +22,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.dynamics.continuity import horizontal_outflow, vertical_transport
 from dassim.grid import Field, Grid, Span, apply
 from dassim.grid.levels import REFERENCE_PRESSURE
-from dassim.grid.operators import cumsum_z_down, cumsum_z_up, diff_z_f2c
+from dassim.grid.operators import cumsum_z_down, cumsum_z_up, diff_z_f2c, sum_z
 
 
 def relative_faces(grid: Grid, ps: Field) -> Field:
@@ -57,6 +58,23 @@ def stretching(grid: Grid, ps: Field) -> Field:
 def thickness(grid: Grid, ps: Field) -> Field:
     """Pa, of the levels."""
     return grid.levels.dz.c * stretching(grid, ps)
+
+
+class Continuity(NamedTuple):
+    """What follows from the flow of pressure through the sides of cells: ``outflow`` (Pa m2/s) of
+    each, ``rising`` (Pa/s) of the pressure at the ground, and the flow ``upward`` (Pa m2/s) through
+    the z faces, relative to the levels."""
+
+    outflow: Field
+    rising: Field
+    upward: Field
+
+    @classmethod
+    def of(cls, grid: Grid, along_x: Field, along_y: Field) -> Continuity:
+        outflow = horizontal_outflow(along_x, along_y)
+        rising = -sum_z(outflow) / grid.area.c
+        thickening = rising * diff_z_f2c(follows_ground(grid))
+        return cls(outflow, rising, vertical_transport(grid, along_x, along_y, thickening))
 
 
 class Weights(NamedTuple):

@@ -29,8 +29,8 @@ import jax.numpy as jnp
 
 from dassim.atmosphere.primitive import output as fields_for_output
 from dassim.atmosphere.primitive.column import (
+    Continuity,
     Weights,
-    follows_ground,
     geopotential,
     pressure_work,
     stretching,
@@ -40,7 +40,7 @@ from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.atmosphere.primitive.state import VARIABLES, AtmosphereState
 from dassim.atmosphere.primitive.water import virtual_factor
-from dassim.dynamics.continuity import horizontal_outflow, vertical_transport, volume_transports
+from dassim.dynamics.continuity import volume_transports
 from dassim.dynamics.friction import sum_of
 from dassim.dynamics.momentum import (
     Vector,
@@ -64,9 +64,7 @@ from dassim.grid.operators import (
     avg_y_f2c,
     diff_x_c2f,
     diff_y_c2f,
-    diff_z_f2c,
     masked,
-    sum_z,
 )
 from dassim.grid.variables import Variable
 from dassim.parallel import Domain
@@ -187,9 +185,9 @@ class AtmosphereModel(eqx.Module):
         if "q" in fields:
             gas, water = parameters.gas_constant, parameters.water
             virtual = virtual * apply(lambda q: virtual_factor(q, gas, water), fields["q"])
-        thickness = stretch.map(lambda s: dz * s)
+        at_all = stretch.map(lambda s: dz * s)
         weights = Weights.of(grid, fields["ps"])
-        return View(grid, fields, stretch, thickness, ground, virtual, weights)
+        return View(grid, fields, stretch, at_all, ground, virtual, weights)
 
     # -- dynamics ---------------------------------------------------------------------------------
 
@@ -232,11 +230,7 @@ class AtmosphereModel(eqx.Module):
         (Pa/s), and of the contents ``h T`` and ``h c``."""
         grid, here = self.grid, self.view(parameters, state)
         transports = here.transports
-        outflow = horizontal_outflow(*transports)
-        rising = -sum_z(outflow) / grid.area.c
-        thickening = rising * diff_z_f2c(follows_ground(grid))
-        upward = vertical_transport(grid, *transports, thickening)
-
+        outflow, rising, upward = Continuity.of(grid, *transports)
         along_x, along_y = self._acceleration(parameters, here, upward)
         rates = {
             "u": self._filtered(grid.mask.u, along_x),

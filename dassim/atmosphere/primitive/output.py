@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from dassim.atmosphere.primitive.column import (
+    Continuity,
     follows_ground,
     geopotential,
     relative_faces,
@@ -22,7 +23,6 @@ from dassim.atmosphere.primitive.state import (
     VARIABLES,
     AtmosphereState,
 )
-from dassim.dynamics.continuity import horizontal_outflow, vertical_transport
 from dassim.dynamics.momentum import kinetic_energy, relative_vorticity
 from dassim.dynamics.polar import PolarFilter, zonal_resolution
 from dassim.grid import Field, Grid, apply
@@ -33,7 +33,6 @@ from dassim.grid.operators import (
     avg_z_f2c,
     diff_x_c2f,
     diff_y_c2f,
-    diff_z_f2c,
     level,
     masked,
     sum_z,
@@ -182,24 +181,15 @@ def _potential_temperature(at: Diagnosis) -> Field:
     )
 
 
-def vertical_flow(view: View) -> Field:
-    """Upward flow of pressure (Pa m2/s) through the z faces of cells, relative to the levels."""
-    transports = view.transports
-    rising = -sum_z(horizontal_outflow(*transports)) / view.grid.area.c
-    thickening = rising * diff_z_f2c(follows_ground(view.grid))
-    return vertical_transport(view.grid, *transports, thickening)
-
-
 def _pressure_velocity(at: Diagnosis) -> Field:
     """``dp/dt = b (d(ps)/dt + v grad(ps)) - w``, ``w`` upward through the levels."""
     grid, view = at.grid, at.view
-    transports = view.transports
-    rising = -sum_z(horizontal_outflow(*transports)) / grid.area.c
+    _, rising, upward = Continuity.of(grid, *view.transports)
     ps = view.fields["ps"]
     along = avg_x_f2c(view.u * diff_x_c2f(ps) / grid.dx.u)
     along = along + avg_y_f2c(view.v * diff_y_c2f(ps) / grid.dy.v)
     b = avg_z_f2c(follows_ground(grid))
-    return b * (rising + along) - avg_z_f2c(vertical_flow(view)) / grid.area.c
+    return b * (rising + along) - avg_z_f2c(upward) / grid.area.c
 
 
 def _sea_level_pressure(at: Diagnosis) -> Field:
@@ -245,10 +235,11 @@ def advection_rate(view: View, polar: PolarFilter | None) -> Field:
     """``|u|/dx + |v|/dy + |w|/h`` (1/s) at cells, ``dx`` no smaller than what the filter lets
     pass."""
     grid = view.grid
+    upward = Continuity.of(grid, *view.transports).upward
     return (
         avg_x_f2c(abs(view.u)) / zonal_resolution(grid, polar)
         + avg_y_f2c(abs(view.v)) / grid.dy.c
-        + avg_z_f2c(abs(vertical_flow(view))) / (grid.area.c * view.thickness.c)
+        + avg_z_f2c(abs(upward)) / (grid.area.c * view.thickness.c)
     )
 
 
