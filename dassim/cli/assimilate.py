@@ -45,16 +45,15 @@ def command(
     0 it is at its end, 75 it was stopped and wants to be resumed, 1 it cannot go on, 2 the namelist
     cannot be used, 3 the cost is not finite wherever it was tried.
     """
-    import jax
-
+    from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
     from dassim.config import Namelist, load
     from dassim.parallel import abort_on_error, world
     from dassim.simulation.signals import stop_requests
     from dassim.simulation.timing import Stopwatch
 
-    jax.config.update("jax_enable_x64", True)
     comm, stopwatch = world(), Stopwatch()
+    prepare_jax(comm)
     options = with_wall_clock(overrides, wall_clock)
     loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=options))
     path = folder or Path("runs") / loaded.namelist.name

@@ -28,16 +28,15 @@ def command(
     as comments, and what is doubtful about its start: the model is built, on the ranks of this
     command. With --ranks for another number of them nothing is built.
     """
-    import jax
-
+    from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed
     from dassim.config import Namelist, load
     from dassim.config.experiment import doubts
     from dassim.config.text import as_yaml
     from dassim.parallel import world
 
-    jax.config.update("jax_enable_x64", True)
     comm = world()
+    prepare_jax(comm)
 
     def examine() -> tuple[Loaded[Namelist], list[str]]:
         loaded = load(namelist, Namelist, overrides=overrides or ())

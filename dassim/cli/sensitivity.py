@@ -37,14 +37,13 @@ def command(
     cannot go on, or it differs from finite differences by more than sensitivity.tolerance, 2 the
     namelist cannot be used, 3 the run is not finite.
     """
-    import jax
-
+    from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
     from dassim.config import Namelist, load
     from dassim.parallel import abort_on_error, world
 
-    jax.config.update("jax_enable_x64", True)
     comm = world()
+    prepare_jax(comm)
     loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=overrides or ()))
     path = folder or Path("runs") / f"{loaded.namelist.name}_sensitivity"
     with abort_on_error(comm):

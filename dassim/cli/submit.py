@@ -256,8 +256,7 @@ def _require_sections(kind: str, namelist: Any, run: Path) -> None:
 def _require_start(namelist: Any, ranks: int) -> None:
     """Refuse what ``dassim check`` finds by building grid and start, and show what it doubts. A
     large one is left to the job."""
-    import jax
-
+    from dassim.cli.programs import prepare_jax
     from dassim.config.estimate import estimates
     from dassim.config.experiment import doubts
     from dassim.config.plan import plan
@@ -269,9 +268,10 @@ def _require_start(namelist: Any, ranks: int) -> None:
     if sum(row.all_ranks for row in rows if row.what.startswith("memory")) > BUILT:
         typer.echo("grid and start not built: too large for this check")
         return
-    jax.config.update("jax_enable_x64", True)
+    comm = SerialCommunicator()
+    prepare_jax(comm)
     alone = namelist.model_copy(update={"decomposition": Decomposition()})
-    for doubt in doubts(alone, SerialCommunicator()):
+    for doubt in doubts(alone, comm):
         typer.echo(f"warning: {doubt}")
 
 

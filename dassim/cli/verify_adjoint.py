@@ -47,16 +47,15 @@ def command(
     control vector, over as much of the window as has data of all kinds. Exit codes: 0 all tests
     pass, 1 one does not, 2 the namelist cannot be used.
     """
-    import jax
-
     from dassim.assimilation.verification import checks, cost_checks, coverage
+    from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
     from dassim.config import Namelist, load
     from dassim.io.checkpoints import FolderStore
     from dassim.parallel import abort_on_error, world
 
-    jax.config.update("jax_enable_x64", True)
     comm = world()
+    prepare_jax(comm)
     loaded = agreed(comm, lambda: load(namelist, Namelist, overrides=overrides or ()))
     passed = True
     with abort_on_error(comm):

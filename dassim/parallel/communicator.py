@@ -60,6 +60,11 @@ class AbstractCommunicator(abc.ABC):
     def concurrent(self) -> bool:
         """Whether several threads of a rank may send messages at a time."""
 
+    @property
+    @abc.abstractmethod
+    def same_in_later_runs(self) -> bool:
+        """Whether programs compiled for it serve the same rank of a later run."""
+
     @abc.abstractmethod
     def abort(self, code: int = 1) -> NoReturn:
         """End every rank at once with ``code``."""
@@ -89,6 +94,10 @@ class SerialCommunicator(AbstractCommunicator):
 
     @property
     def concurrent(self) -> bool:
+        return True
+
+    @property
+    def same_in_later_runs(self) -> bool:
         return True
 
     def abort(self, code: int = 1) -> NoReturn:
@@ -149,6 +158,13 @@ class MPICommunicator(AbstractCommunicator):
         from mpi4py import MPI
 
         return MPI.Query_thread() == MPI.THREAD_MULTIPLE
+
+    @property
+    def same_in_later_runs(self) -> bool:
+        from mpi4py import MPI
+
+        # Programs hold the communicator's handle: an address in Open MPI, else a number.
+        return MPI.get_vendor()[0] != "Open MPI"
 
     def abort(self, code: int = 1) -> NoReturn:
         hand_over(sys.stdout, sys.stderr)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from types import ModuleType
 from typing import Annotated, Any
 
 from annotated_types import Ge
@@ -12,13 +18,39 @@ from dassim.config.explain import refuse
 Count = Annotated[int, Ge(1)]
 
 
-def _say_units(schema: dict[str, Any]) -> None:
-    """Add the unit of each quantity to its description, where editors show it."""
-    for field in schema.get("properties", {}).values():
+def _describe(schema: dict[str, Any], section: type[BaseModel]) -> None:
+    """Say under each key what its field's text says and its unit, where editors show it."""
+    texts = _texts_of(section)
+    for name, field in schema.get("properties", {}).items():
         options = [field, *field.get("anyOf", ())]
         unit = next((option["unit"] for option in options if "unit" in option), None)
-        if unit:
-            field["description"] = f"{field.get('description', '')} [{unit}]".lstrip()
+        said = [texts.get(name, field.get("description")), f"[{unit}]" if unit else None]
+        if any(said):
+            field["description"] = " ".join(part for part in said if part)
+
+
+def _texts_of(section: type[BaseModel]) -> dict[str, str]:
+    """The text under each field of a section, its own and the inherited ones."""
+    texts: dict[str, str] = {}
+    for parent in reversed(section.__mro__):
+        if issubclass(parent, Section):
+            texts |= _texts_in(inspect.getmodule(parent)).get(parent.__name__, {})
+    return texts
+
+
+@cache
+def _texts_in(module: ModuleType | None) -> dict[str, dict[str, str]]:
+    """The text under each annotated name of each class in a module's source."""
+    source = ast.parse(inspect.getsource(module)) if module else ast.Module([], [])
+    classes = [node for node in ast.walk(source) if isinstance(node, ast.ClassDef)]
+    return {node.name: dict(_texts_under(node.body)) for node in classes}
+
+
+def _texts_under(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for field, text in pairwise(body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(said))):
+                yield name, inspect.cleandoc(said)
 
 
 class Section(BaseModel):
@@ -32,8 +64,7 @@ class Section(BaseModel):
         frozen=True,
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        json_schema_extra=_say_units,
+        json_schema_extra=_describe,
     )
 
 

@@ -6,7 +6,6 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import root_scalar
 
 LEAST_DISPERSION = 0.18927
 LEAST_DAMPING = 0.2846
@@ -42,13 +41,19 @@ def averaging_filter(substeps: int, slope: float = LEAST_DISPERSION) -> Averagin
     (28, 1.0)
     """
 
-    def off_centre(scale):
-        return _mean_time(_shape(substeps, scale, slope)) - substeps
-
-    shape = _shape(substeps, root_scalar(off_centre, bracket=(1.2, 2.0), xtol=1e-15).root, slope)
+    shape = _shape(substeps, _centred_scale(substeps, slope), slope)
     primary = shape / shape.sum()
     secondary = np.cumsum(primary[::-1])[::-1] / substeps
     return AveragingFilter(primary, secondary / secondary.sum())
+
+
+def _centred_scale(substeps: int, slope: float) -> float:
+    """``tau``, by bisection: the mean time grows with it."""
+    low, high = 1.2, 2.0
+    while low < (middle := 0.5 * (low + high)) < high:
+        late = _mean_time(_shape(substeps, middle, slope)) > substeps
+        low, high = (low, middle) if late else (middle, high)
+    return low
 
 
 def _shape(substeps: int, scale: float, slope: float) -> np.ndarray:

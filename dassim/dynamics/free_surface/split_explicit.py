@@ -132,7 +132,7 @@ class SplitExplicit(AbstractFreeSurface):
 def longest_substep(grid: Grid, gravity: float = 9.81) -> float:
     """The stability limit (s) of a substep over all ranks, see :func:`fastest_waves`. Not
     traceable."""
-    rates = grid.owned(fastest_waves(grid, gravity))
+    rates = eqx.filter_jit(lambda grid: grid.owned(fastest_waves(grid, gravity)))(grid)
     fastest = max(grid.domain.comm.allgather(float(rates.max())))
     return 1 / fastest if fastest > 0 else math.inf
 

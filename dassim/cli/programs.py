@@ -1,0 +1,65 @@
+"""What JAX is told before a command compiles anything: float64, and where programs are kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dassim.parallel import AbstractCommunicator
+
+MOST_RANKS = 16
+"""Ranks that keep programs without being told where: more would crowd a shared home folder."""
+
+
+def prepare_jax(comm: AbstractCommunicator) -> None:
+    """Compute in float64, and take programs from earlier commands where they can be kept.
+
+    ``JAX_COMPILATION_CACHE_DIR`` has its way; ``JAX_ENABLE_COMPILATION_CACHE=false`` keeps none.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
+        return
+    folder = folder_of_programs(comm, os.environ)
+    if folder is None or not _made(folder):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def folder_of_programs(
+    comm: AbstractCommunicator,
+    environment: Mapping[str, str],
+    cpuinfo: Path = Path("/proc/cpuinfo"),
+) -> Path | None:
+    """The folder of this rank's compiled programs; ``None`` where they would not serve again.
+
+    One for each kind of processor, since what is compiled for one may not run on another, and for
+    each rank, so that no rank reads what another is still writing.
+    """
+    if comm.size > MOST_RANKS or not comm.same_in_later_runs:
+        return None
+    cache = environment.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(cache) / "dassim" / "programs" / _processor(cpuinfo) / f"rank{comm.rank}"
+
+
+def _processor(cpuinfo: Path) -> str:
+    """A word that stands for the processor's instructions."""
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    found = re.search(r"^(flags|features)\b.*", text, re.IGNORECASE | re.MULTILINE)
+    return f"{zlib.crc32(found[0].encode()):08x}" if found else os.uname().machine
+
+
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
