@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,12 +14,22 @@ if TYPE_CHECKING:
     from dassim.config import Loaded, Namelist
     from dassim.config.estimate import Estimate, Files
 
+SITES = Path(__file__).parents[2] / "jobs" / "sites"
+"""Those of the clone that this is installed from."""
+
 
 def command(
     namelist: NamelistPath,
     ranks: Annotated[
         int | None,
         typer.Option(min=1, help="Ranks to plan for; by default, those of this command."),
+    ] = None,
+    predict: Annotated[
+        bool, typer.Option("--predict", help="Time a block here, and predict the run's speed.")
+    ] = False,
+    site: Annotated[
+        str | None,
+        typer.Option(help="Whose costs to predict with: a file of jobs/sites, by name or path."),
     ] = None,
     overrides: Overrides = None,
 ) -> None:
@@ -27,6 +38,9 @@ def command(
     Its decomposition, the estimated memory, and number and size of all that the run writes follow
     as comments, and what is doubtful about its start: the model is built, on the ranks of this
     command. With --ranks for another number of them nothing is built.
+
+    With --predict, a block of so many ranks is built and timed alone: the time of a step and of a
+    gradient, memory, and the output's bandwidth follow.
     """
     from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed
@@ -52,6 +66,8 @@ def command(
         lines += agreed(comm, build)
     else:
         lines += [f"grid and start not built: {ranks} ranks are planned, found {comm.size} here"]
+    if predict:
+        lines += agreed(comm, lambda: list(prediction(loaded.namelist, ranks or comm.size, site)))
     if comm.is_root:
         _print("\n".join([as_yaml(loaded.namelist), *(f"# {line}".rstrip() for line in lines)]))
 
@@ -72,6 +88,36 @@ def report(namelist: Namelist, ranks: int) -> Iterator[str]:
     yield from _memory(estimates(namelist, planned.decomposition, levels))
     require_outputs(namelist, footprint(namelist).outputs, levels)
     yield from _files(files(namelist, (levels, *planned.decomposition.shape)))
+
+
+def prediction(namelist: Namelist, ranks: int, site: str | None) -> Iterator[str]:
+    """Lines on how fast ``namelist`` would run on ``ranks`` ranks."""
+    from dassim.config.predict import predict
+    from dassim.config.schema.site import Costs
+    from dassim.config.site import load_site
+
+    costs = Costs() if site is None else load_site(site, SITES).costs
+    found = predict(namelist, ranks, costs)
+    swaps, size = sum(found.sent.swaps), sum(found.sent.bytes)
+    once = ", without those of an iterative solver" if found.sent.open_ended else ""
+    yield f"predicted, from {found.timed} cells of {found.block} timed here on one core"
+    yield f"  a step            {_seconds(found.step)}: {_seconds(found.compute)} computing"
+    yield (
+        f"  messages          {_seconds(found.messages)}: {2 * swaps:g} of {_bytes(size)} in all"
+        f"{once}"
+    )
+    yield f"  a gradient        {_seconds(found.gradient)} for each step of the run"
+    yield f"  a simulated day   {_seconds(found.during(86400))}"
+    yield f"  this run          {_seconds(found.during(found.duration))}"
+    yield f"  memory of a rank  {_bytes(found.memory)}, and the states that a gradient keeps"
+    yield f"  output            {_bytes(found.output_bandwidth)}/s of all ranks"
+
+
+def _seconds(number: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if number >= length:
+            return f"{number / length:.3g} {unit}"
+    return f"{1e3 * number:.3g} ms"
 
 
 def _memory(rows: Iterable[Estimate]) -> Iterator[str]:

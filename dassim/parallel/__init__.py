@@ -10,6 +10,7 @@ from dassim.parallel.communicator import (
 from dassim.parallel.decomposition import Block, Decomposition, DecompositionError
 from dassim.parallel.domain import Domain
 from dassim.parallel.failure import AgreedExit, abort_on_error
+from dassim.parallel.standin import StandInCommunicator
 
 __all__ = [
     "AbstractCommunicator",
@@ -20,6 +21,7 @@ __all__ = [
     "Domain",
     "MPICommunicator",
     "SerialCommunicator",
+    "StandInCommunicator",
     "abort_on_error",
     "launched_by_mpi",
     "world",

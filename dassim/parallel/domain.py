@@ -17,12 +17,11 @@ import numpy as np
 
 from dassim.parallel.communicator import (
     AbstractCommunicator,
-    MPICommunicator,
     SerialCommunicator,
     world,
 )
 from dassim.parallel.decomposition import Block, Decomposition, DecompositionError
-from dassim.parallel.primitives import Neighbours, all_extreme, all_sum, neighbour_swap
+from dassim.parallel.primitives import Neighbours, Ranks, all_extreme, all_sum, neighbour_swap
 
 Tree = TypeVar("Tree")
 
@@ -121,7 +120,7 @@ class Domain:
         """Elementwise sum over ranks. Linear and its own transpose, since a cost is the sum over
         ranks of local shares."""
         x = _require_type(jnp.asarray(x), NUMBERS)
-        return all_sum(x, self.comm) if isinstance(self.comm, MPICommunicator) else x
+        return all_sum(x, self.comm) if isinstance(self.comm, Ranks) else x
 
     def max(self, x: Any) -> jax.Array:
         """Elementwise maximum over ranks, of booleans whether any holds; constant under
@@ -145,7 +144,7 @@ class Domain:
 
     def _extreme(self, x: Any, op: str) -> jax.Array:
         x = _require_type(jnp.asarray(x), REAL | {"bool"})
-        if not isinstance(self.comm, MPICommunicator):
+        if not isinstance(self.comm, Ranks):
             return jax.lax.stop_gradient(x)
         if x.dtype == bool:  # of which MPI has no largest
             return all_extreme(x.astype(jnp.uint8), self.comm, op).astype(bool)
@@ -169,7 +168,7 @@ class Domain:
         ]
 
     def _swap(self, lows: list[jax.Array], highs: list[jax.Array], axis: int):
-        neighbours = self._neighbours[axis]
+        neighbours = self.neighbours[axis]
         from_low: list[Any] = [None] * len(lows)
         from_high: list[Any] = [None] * len(lows)
         for dtype in dict.fromkeys(low.dtype for low in lows):
@@ -187,8 +186,9 @@ class Domain:
         return from_low, from_high
 
     @cached_property
-    def _neighbours(self) -> tuple[Neighbours, Neighbours]:
-        assert isinstance(self.comm, MPICommunicator)
+    def neighbours(self) -> tuple[Neighbours, Neighbours]:
+        """The ranks on either side along y and along x."""
+        assert isinstance(self.comm, Ranks)
         at = [
             [self.decomposition.neighbour(self.comm.rank, axis, step) for step in (-1, 1)]
             for axis in (0, 1)

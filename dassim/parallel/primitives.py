@@ -23,13 +23,16 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir, xla
 
 from dassim.parallel.communicator import MPICommunicator
+from dassim.parallel.standin import StandInCommunicator
+
+Ranks = MPICommunicator | StandInCommunicator
 
 
 @dataclass(frozen=True)
 class Neighbours:
     """The ranks on either side along one axis; ``None`` is a wall."""
 
-    comm: MPICommunicator
+    comm: Ranks
     low: int | None
     high: int | None
 
@@ -56,13 +59,15 @@ def neighbour_swap(to_low, to_high, neighbours: Neighbours):
     return from_low, from_high
 
 
-def all_sum(x, comm: MPICommunicator):
+def all_sum(x, comm: Ranks):
     """Elementwise sum of ``x`` over ranks, on every rank."""
     return all_sum_p.bind(jnp.asarray(x), comm=comm)
 
 
-def all_extreme(x, comm: MPICommunicator, op: str):
+def all_extreme(x, comm: Ranks, op: str):
     """Elementwise ``"max"`` or ``"min"`` of ``x`` over ranks; constant under differentiation."""
+    if isinstance(comm, StandInCommunicator):
+        return jax.lax.stop_gradient(jnp.asarray(x))
     import mpi4jax
     from mpi4py import MPI
 
@@ -71,7 +76,14 @@ def all_extreme(x, comm: MPICommunicator, op: str):
     return mpi4jax.allreduce(x, {"max": MPI.MAX, "min": MPI.MIN}[op], comm=comm.device_mpi)
 
 
+def _effects(comm: Ranks) -> set:
+    return set() if isinstance(comm, StandInCommunicator) else {_mpi_effect()}
+
+
 def _swap_lowered(to_low, to_high, *, neighbours):
+    if isinstance(neighbours.comm, StandInCommunicator):
+        low, high = (each is not None for each in (neighbours.low, neighbours.high))
+        return (to_high if low else 0 * to_low), (to_low if high else 0 * to_high)
     import mpi4jax
     from mpi4py import MPI
 
@@ -94,7 +106,7 @@ def _swap_lowered(to_low, to_high, *, neighbours):
 
 
 def _swap_abstract(to_low, to_high, *, neighbours):
-    return (to_low, to_high), {_mpi_effect()}
+    return (to_low, to_high), _effects(neighbours.comm)
 
 
 def _swap_transpose(cotangents, *_, neighbours):
@@ -113,6 +125,8 @@ def _swap_batch(strips, dims, *, neighbours):
 
 
 def _sum_lowered(x, *, comm):
+    if isinstance(comm, StandInCommunicator):
+        return comm.size * x
     import mpi4jax
     from mpi4py import MPI
 
@@ -120,7 +134,7 @@ def _sum_lowered(x, *, comm):
 
 
 def _sum_abstract(x, *, comm):
-    return x, {_mpi_effect()}
+    return x, _effects(comm)
 
 
 def _sum_transpose(cotangent, *_, comm):

@@ -12,6 +12,20 @@ from dassim.config.schema.section import Count, Section
 Words = Annotated[tuple[str, ...], Strict(False)]
 
 
+class Costs(Section):
+    """What messages and gradients cost there, for predictions. The defaults: two cores of one
+    machine, through shared memory (``tools/benchmarks/halo``, ``tools/benchmarks/adjoint``)."""
+
+    latency: Annotated[float, Field(ge=0)] = 5e-6
+    """Seconds that a message takes, however short."""
+    bandwidth: Annotated[float, Field(gt=0)] = 3e9
+    """Bytes of messages a second, of one rank."""
+    speed: Annotated[float, Field(gt=0)] = 1.0
+    """How many times as fast a rank computes as the core that makes the prediction."""
+    gradient: Annotated[float, Field(ge=1)] = 5.0
+    """Seconds of a gradient for each second of the run."""
+
+
 class Site(Section):
     """What differs from one cluster to the next."""
 
@@ -48,6 +62,9 @@ class Site(Section):
     """Image (.sif) in which ranks run; the clone's own installation when left out."""
     container_command: Annotated[str, Field(examples=["apptainer exec --nv"])] = "apptainer exec"
     """Runs a command in the image."""
+
+    costs: Costs = Costs()
+    """What messages and gradients cost, see ``dassim check --predict``."""
 
     @model_validator(mode="after")
     def _check_gpus(self):

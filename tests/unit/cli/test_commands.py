@@ -1,6 +1,7 @@
 """What the commands print."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from dassim.config import Namelist, NamelistError, Problem, load
 from dassim.parallel import SerialCommunicator
 from dassim.parallel.diagnosis import mpi_facts
 from dassim.provenance import commit, versions
+from tests.models.namelists import PROJECT
 
 
 def raises(error):
@@ -89,6 +91,24 @@ def test_check_for_other_ranks_than_its_own_builds_nothing(dassim, box, monkeypa
 
 
 # -- schema ---------------------------------------------------------------------------------------
+
+
+def test_check_predicts_the_speed_on_many_ranks(dassim, tmp_path):
+    site = tmp_path / "far.toml"
+    site.write_text('description = "far away"\n[costs]\nlatency = 1.0\nbandwidth = 1e30\n')
+    small = ["--set", "grid.nx=24", "--set", "grid.ny=32"]
+    gyre = PROJECT / "namelists" / "ocean" / "double_gyre.yaml"
+    text = dassim("check", gyre, *small, "--ranks", "4", "--predict", "--site", site).out
+    found = re.search(r"messages +(\S+) (s|min): (\d+) of", text)
+    assert found and "predicted, from 192 cells of 192 timed here" in text
+    seconds = float(found[1]) * {"s": 1, "min": 60}[found[2]]
+    assert seconds == pytest.approx(int(found[3]), rel=0.01)  # a second each
+    assert "this run" in text and "memory of a rank" in text
+
+
+def test_a_wrong_site_is_refused(dassim, box):
+    result = dassim("check", box, "--predict", "--site", "nowhere")
+    assert result.code == 2 and "found no file" in result.err
 
 
 def test_schema_prints_or_writes_json(dassim, tmp_path):

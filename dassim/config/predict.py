@@ -1,0 +1,161 @@
+"""How long a run would take on many ranks: a block's work timed here, its messages priced."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+import warnings
+from dataclasses import dataclass, replace
+
+import equinox as eqx
+import jax
+
+from dassim.config.build import build_decomposition
+from dassim.config.errors import NamelistError, NamelistWarning, Problem, mismatch
+from dassim.config.estimate import estimates, files
+from dassim.config.experiment import build_experiment
+from dassim.config.plan import plan
+from dassim.config.schema.namelist import AbstractNamelist
+from dassim.config.schema.site import Costs
+from dassim.parallel import Block, Decomposition, StandInCommunicator
+from dassim.parallel.traffic import Traffic, traffic
+
+MOST_CELLS = 500_000
+"""Of a block that is timed; of a larger one a part is, and counts in proportion."""
+
+TURNS = 7
+"""Steps that are timed; their median counts."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the rank with the largest block does in a step: the cells of its ``block``, of which
+    ``timed`` were timed; seconds that it computes; what it sends.
+
+    ``step_in_model``: seconds of the model's time. ``memory``: bytes, beside what a gradient keeps.
+    ``written``: bytes that all ranks write in the run of ``duration`` seconds of the model's time.
+    """
+
+    ranks: int
+    block: int
+    timed: int
+    compute: float
+    sent: Traffic
+    costs: Costs
+    step_in_model: float
+    duration: float
+    memory: int
+    written: int
+
+    @property
+    def messages(self) -> float:
+        """Seconds of a step for messages: both neighbours of a swap, and sums as trees."""
+        latency, bandwidth = self.costs.latency, self.costs.bandwidth
+        swaps = 2 * latency * sum(self.sent.swaps) + sum(self.sent.bytes) / bandwidth
+        return swaps + latency * math.ceil(math.log2(self.ranks)) * self.sent.sums
+
+    @property
+    def step(self) -> float:
+        return self.compute + self.messages
+
+    @property
+    def gradient(self) -> float:
+        """Seconds for each step of the run that is differentiated."""
+        return self.costs.gradient * self.step
+
+    def during(self, model_time: float) -> float:
+        """Seconds that ``model_time`` seconds of the model take."""
+        return self.step * model_time / self.step_in_model
+
+    @property
+    def output_bandwidth(self) -> float:
+        """Bytes a second that all ranks write together, so as not to wait."""
+        return self.written / self.during(self.duration)
+
+
+def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
+    """Build a block of ``ranks`` alone, and take some steps of it.
+
+    Its neighbours are images of it (:class:`dassim.parallel.StandInCommunicator`): the program is
+    that of a rank, the numbers are not. A block of at most ``MOST_CELLS`` cells stands for a larger
+    one, whose time grows with the cells and whose messages grow with the edges. The namelist has a
+    model and a time.
+    """
+    run = namelist.time
+    if run is None:
+        raise NamelistError([Problem(("time",), mismatch("none", "a time step", "add it"))])
+    levels = plan(namelist, ranks).levels.count
+    planned = build_decomposition(namelist, ranks)
+    probed = planned
+    while levels * math.prod(_middle(probed).shape) > MOST_CELLS:
+        probed = _finer(probed)
+    block, part = planned.block(0).shape, _middle(probed).shape  # the first one is the largest
+    cells, timed = levels * math.prod(block), levels * math.prod(part)
+    seconds, sent = _measured(namelist, probed)
+    memory = estimates(namelist, planned, levels)
+    return Prediction(
+        ranks=ranks,
+        block=cells,
+        timed=timed,
+        compute=seconds * cells / timed / costs.speed,
+        sent=_of_block(sent, planned, block, part),
+        costs=costs,
+        step_in_model=run.step,
+        duration=run.duration,
+        memory=sum(row.largest_rank for row in memory if row.what.startswith("memory")),
+        written=sum(row.all for row in files(namelist, (levels, *planned.shape))),
+    )
+
+
+def _finer(decomposition: Decomposition) -> Decomposition:
+    """Twice the ranks, along the longer edge of a block and no axis that is whole but y."""
+    (ny, nx), (py, px) = _middle(decomposition).shape, decomposition.layout
+    along_x = px > 1 and nx > ny
+    return replace(decomposition, layout=(py, 2 * px) if along_x else (2 * py, px))
+
+
+def _middle(decomposition: Decomposition) -> Block:
+    return decomposition.block(_middle_rank(decomposition))
+
+
+def _middle_rank(decomposition: Decomposition) -> int:
+    py, px = decomposition.layout
+    return py // 2 * px + px // 2
+
+
+def _measured(namelist: AbstractNamelist, decomposition: Decomposition) -> tuple[float, Traffic]:
+    """Seconds of a step of the middle block, and what it sends."""
+    comm = StandInCommunicator(_middle_rank(decomposition), decomposition.size)
+    layout = {"layout": decomposition.layout}
+    divided = namelist.model_copy(
+        update={"decomposition": namelist.decomposition.model_copy(update=layout)}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NamelistWarning)
+        experiment = build_experiment(divided, comm)
+    model, parameters = experiment.model, experiment.parameters
+    state = model.start(experiment.state)
+    sent = traffic(model.domain, model.step, parameters, state)
+    step = eqx.filter_jit(model.step)
+    jax.block_until_ready(step(parameters, state))
+    seconds = []
+    for _ in range(TURNS):
+        begin = time.perf_counter()
+        jax.block_until_ready(step(parameters, state))
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds), sent
+
+
+def _of_block(
+    sent: Traffic, planned: Decomposition, block: tuple[int, int], part: tuple[int, int]
+) -> Traffic:
+    """What a ``block`` of ``planned`` sends, from what a ``part`` of it does: its edges along the
+    axes that are divided."""
+    divided = [count > 1 for count in planned.layout]
+    longer = block[1] / part[1], block[0] / part[0]
+    swaps = tuple(n * there for n, there in zip(sent.swaps, divided, strict=True))
+    size = tuple(
+        n * there * times for n, there, times in zip(sent.bytes, divided, longer, strict=True)
+    )
+    return sent._replace(swaps=swaps, bytes=size)
