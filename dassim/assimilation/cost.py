@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from dassim.assimilation.control import AbstractSpace, Control, ControlSpace, sum_over_ranks
 from dassim.assimilation.lbfgs import Evaluation
 from dassim.assimilation.transform import ControlTransform
+from dassim.parallel import compiled
 from dassim.simulation.adjoint import Run, cost, cost_and_gradient
 from dassim.simulation.checkpoints import IN_MEMORY, Schedule, Store
 from dassim.simulation.segments import Parts, RunInputs
@@ -174,13 +175,13 @@ class FourDVar:
         return {**parts, **cost(self.run, physical(self.transform, control))}
 
 
-@eqx.filter_jit
+@compiled
 def physical(transform: ControlTransform, control: Control) -> RunInputs:
     """:meth:`ControlTransform.physical`, compiled."""
     return transform.physical(control)
 
 
-@eqx.filter_jit
+@compiled
 def _of_control(space, transform, terms, control, gradient):
     """The control terms' shares, and the whole gradient by the control."""
 
@@ -195,7 +196,7 @@ def _of_control(space, transform, terms, control, gradient):
     return parts, Control(total.distributed, replicated)
 
 
-@eqx.filter_jit
+@compiled
 def _term_shares(space, terms, control):
     return control_shares(space, terms, control)
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +25,7 @@ from dassim.assimilation.lbfgs import Stop
 from dassim.assimilation.minimise import Result
 from dassim.assimilation.records import Record, records_from_arrays, records_to_arrays
 from dassim.assimilation.tangent import increments, tangent_inputs, tangent_run
+from dassim.parallel import compiled
 from dassim.simulation.adjoint import cost, cost_and_gradient
 from dassim.simulation.trees import differentiable, named_leaves, tree_from_named
 
@@ -289,7 +289,7 @@ class Incremental:
         return replace(state, evaluations=evaluations), Stop.HALVINGS
 
 
-@eqx.filter_jit
+@compiled
 def _tangent_inputs(transform, control, direction):
     """The run's inputs at ``control`` with their increments along ``direction``."""
 
@@ -301,7 +301,7 @@ def _tangent_inputs(transform, control, direction):
     return tangent_inputs(base, increment)
 
 
-@eqx.filter_jit
+@compiled
 def _product(space: ControlSpace, transform, terms, control, direction, increment):
     """The Hessian of the control terms along ``direction``, and the run's part pulled back."""
 

@@ -8,7 +8,6 @@ import time
 import warnings
 from dataclasses import dataclass, replace
 
-import equinox as eqx
 import jax
 
 from dassim.config.build import build_decomposition
@@ -18,7 +17,7 @@ from dassim.config.experiment import build_experiment
 from dassim.config.plan import plan
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.site import Costs
-from dassim.parallel import Block, Decomposition, StandInCommunicator
+from dassim.parallel import Block, Decomposition, StandInCommunicator, compiled
 from dassim.parallel.traffic import Traffic, traffic
 
 MOST_CELLS = 500_000
@@ -137,7 +136,7 @@ def _measured(namelist: AbstractNamelist, decomposition: Decomposition) -> tuple
     model, parameters = experiment.model, experiment.parameters
     state = model.start(experiment.state)
     sent = traffic(model.domain, model.step, parameters, state)
-    step = eqx.filter_jit(model.step)
+    step = compiled(model.step)
     jax.block_until_ready(step(parameters, state))
     seconds = []
     for _ in range(TURNS):

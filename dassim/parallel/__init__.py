@@ -7,6 +7,7 @@ from dassim.parallel.communicator import (
     launched_by_mpi,
     world,
 )
+from dassim.parallel.compilation import compiled
 from dassim.parallel.decomposition import Block, Decomposition, DecompositionError
 from dassim.parallel.domain import Domain
 from dassim.parallel.failure import AgreedExit, abort_on_error
@@ -23,6 +24,7 @@ __all__ = [
     "SerialCommunicator",
     "StandInCommunicator",
     "abort_on_error",
+    "compiled",
     "launched_by_mpi",
     "world",
 ]

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.parallel import compiled
 from dassim.parallel.messages import messages, seconds_for, share_cores
 from dassim.simulation.model import Model
 from dassim.simulation.outputs import output
@@ -87,13 +88,13 @@ def means(sums: Mapping[str, jax.Array], steps: int) -> dict[str, jax.Array]:
     return {name: total / steps for name, total in sums.items()}
 
 
-@eqx.filter_jit
+@compiled
 def snapshot(model: Model, parameters: Any, state: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """The named outputs of ``state``, in arrays of their own."""
     return output(model, parameters, state, names)
 
 
-@eqx.filter_jit
+@compiled
 def _advance(program: Program, parameters: Any, carry: Carry, steps: jax.Array) -> Carry:
     def step(_: Any, carry: Carry) -> Carry:
         state = program.model.step(parameters, carry.state)

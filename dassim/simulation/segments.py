@@ -17,6 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from dassim.parallel import compiled
 from dassim.simulation.model import Model
 from dassim.simulation.trees import differentiable
 
@@ -215,12 +216,12 @@ def scan_in_blocks(
     return state, total
 
 
-@eqx.filter_jit
+@compiled
 def _forward(segment, steps, parameters, inputs, state, data):
     return segment._run(steps, parameters, inputs, state, data)
 
 
-@eqx.filter_jit
+@compiled
 def _reverse(segment, steps, parameters, inputs, state, data, cotangent, gathered):
     variable, fixed = eqx.partition((parameters, inputs, state), eqx.is_inexact_array)
 
