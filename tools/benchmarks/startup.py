@@ -73,7 +73,7 @@ def first_steps(namelist: str, turns: int) -> list[Measurement]:
 
 
 def one_step(namelist: str, folder: Path, run: str) -> float:
-    """Seconds of the command, which writes to ``run`` in ``folder`` and keeps its programs there."""
+    """Seconds of the command, which writes to ``run`` in ``folder``, its cache beside it."""
     own = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
     environment = {name: value for name, value in os.environ.items() if name not in own}
     words = [sys.executable, "-m", "dassim", "run", namelist, "--folder", str(folder / run)]
