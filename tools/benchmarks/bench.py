@@ -60,9 +60,9 @@ PARTS = (
     ),
     Part(
         "atmosphere",
-        "the atmosphere's step on one core",
-        (command("atmosphere"),),
-        ("--turns", "3", "--seconds", "1"),
+        "the atmosphere's step on one core, against dinosaur",
+        (command("atmosphere", "--dinosaur", PROJECT / ".venv-dinosaur" / "bin" / "python"),),
+        ("--turns", "3", "--seconds", "1", "--precision", "float64"),
     ),
     Part(
         "adjoint",
@@ -131,12 +131,21 @@ def run_one(part: Part, words: tuple[str, ...], quick: bool) -> Outcome:
             errors="replace",
             check=False,
         )
-        records = record.read(file) if file.exists() else {}
+        records, complaint = read(file)
     well = done.returncode == 0 or (done.returncode == MISSED and missed(records))
     if well and records:
         return Outcome(records, ())
-    lines = (*done.stdout.splitlines()[-LAST_LINES:], *(["no measurements"] * (not records)))
+    lines = (*done.stdout.splitlines()[-LAST_LINES:], *([complaint] if complaint else []))
     return Outcome(records, (Failure(part.name, done.returncode, lines),))
+
+
+def read(file: Path) -> tuple[Records, str]:
+    """What a benchmark has left, and what is wrong with it."""
+    try:
+        records = record.read(file) if file.exists() else {}
+    except ValueError as error:
+        return {}, str(error)
+    return records, "" if records else "no measurements"
 
 
 def missed(records: Records) -> bool:

@@ -172,6 +172,24 @@ def write(path: Path, records: Records) -> None:
 
 
 def read(path: Path) -> dict[str, Record]:
+    """What was written; a list of measurements alone is taken to be of here and now.
+
+    Raises ValueError where the file is something else.
+    """
+    try:
+        contents = json.loads(path.read_text())
+        if isinstance(contents, list):
+            now = asdict(header())
+            groups = {one["part"]: {"header": now, "measurements": []} for one in contents}
+            for one in contents:
+                groups[one["part"]]["measurements"].append(one)
+            contents = groups
+        return records_of(contents)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: found {error!r}, expected records of benchmarks") from error
+
+
+def records_of(contents: Mapping[str, Any]) -> dict[str, Record]:
     names = {field.name for field in fields(Measurement)}
 
     def measurement(entries: dict[str, Any]) -> Measurement:
@@ -179,7 +197,7 @@ def read(path: Path) -> dict[str, Record]:
 
     return {
         part: Record(Header(**one["header"]), tuple(map(measurement, one["measurements"])))
-        for part, one in json.loads(path.read_text()).items()
+        for part, one in contents.items()
     }
 
 

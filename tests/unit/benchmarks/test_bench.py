@@ -39,17 +39,20 @@ GOOD = Part(
     ("--short",),
 )
 BAD = Part("bad", "breaks", (python(BREAKS),))
+STRANGE = "import sys; from pathlib import Path; Path(sys.argv[-1]).write_text('strange')"
+ODD = Part("odd", "writes something else", (python(STRANGE),))
 SILENT = Part("silent", "measures nothing", (python("pass"),))
 
 
 def test_a_part_that_fails_is_shown_and_does_not_end_the_others(tmp_path, capsys):
     file = tmp_path / "results.json"
-    assert bench.main(["--json", str(file)], [BAD, SILENT, GOOD]) == 1
+    assert bench.main(["--json", str(file)], [BAD, SILENT, ODD, GOOD]) == 1
     shown = capsys.readouterr().out
     assert "bad failed with exit code 1:" in shown
     assert "out of luck" in shown
     assert "\n  39\n" in shown
     assert "\n  10\n" not in shown  # the last lines alone
+    assert "expected records of benchmarks" in shown
     assert "silent failed with exit code 0:\n  no measurements" in shown
     assert [one.case for one in record.read(file)["good"].measurements] == ["one", "two"]
     assert list(record.read(file)) == ["good"]
