@@ -29,7 +29,9 @@ STAGES = ("trace", "lower", "compile")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="tools/benchmarks/compiling", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.benchmarks.compiling", description=__doc__
+    )
     parser.add_argument("--namelists", nargs="+", default=NAMELISTS)
     parser.add_argument("--turns", type=int, default=3, help="medians are taken over these")
     parser.add_argument("--json", type=Path, help="add the measurements to this file")

@@ -49,7 +49,8 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     comm = MPICommunicator()
     say = print if comm.is_root else lambda *_, **__: None
-    say(f"\n{ranks_of(comm)} on {record.header()}\n")
+    if comm.is_root:
+        print(f"\n{ranks_of(comm)} on {record.header()}\n")
     found = messages(comm, options.sizes, options.repetitions, say)
     found += blocks(comm, tuple(options.block), options.repetitions, say)
     if comm.is_root:

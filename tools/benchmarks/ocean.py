@@ -139,17 +139,19 @@ def compare(
             times[name].append(worker.seconds(steps[name]) / steps[name])
     for worker in processes.values():
         worker.close()
-    return measurements(case, physics, times, copy_bandwidth())
+    took = {name: record.median(each) for name, each in times.items()}
+    return measurements(case, physics, took, copy_bandwidth())
 
 
 def measurements(
-    case: Case, physics: str, times: dict[str, list[float]], bandwidth: float
+    case: Case, physics: str, took: dict[str, tuple[float, float]], bandwidth: float
 ) -> list[Measurement]:
-    """From the seconds of steps: cells per second against Veros's, bytes against a copy's."""
-    (step, spread), name = record.median(times["dassim"]), f"{case.name}, {physics}"
+    """From the seconds of a step and their spread: cells per second against Veros's, bytes per
+    second against a copy's."""
+    (step, spread), name = took["dassim"], f"{case.name}, {physics}"
     rate, veros = 1e-6 * case.cells / step, None
-    if "veros" in times:
-        veros = 1e-6 * case.cells / record.median(times["veros"])[0]
+    if "veros" in took:
+        veros = 1e-6 * case.cells / took["veros"][0]
     against = "Veros" if veros else ""
     wanted = WANTED if veros and physics == "matched" else ""
     moved = 1e-9 * BYTES_PER_CELL * case.cells / step

@@ -39,7 +39,8 @@ def main() -> None:
     rng = np.random.default_rng(comm.rank)
     state = {name: rng.normal(size=(LEVELS, *domain.shape)) for name in ("u", "v", "T", "S")}
     size = sum(comm.allgather(sum(array.nbytes for array in state.values())))
-    say(f"{comm.size} ranks on {record.header()}\n{size / 1e9:.2f} GB in {options.folder}")
+    if comm.is_root:
+        print(f"{comm.size} ranks on {record.header()}\n{size / 1e9:.2f} GB in {options.folder}")
 
     archive = StateArchive(options.folder / "restarts", domain)
     bare = options.folder / "bare"

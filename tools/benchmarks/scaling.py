@@ -24,7 +24,7 @@ STRONG, WEAK = 0.85, 0.9
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="tools/benchmarks/scaling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.scaling", description=__doc__)
     parser.add_argument("--ranks", type=int, nargs="+", default=[2], help="against 1 rank")
     parser.add_argument("--block", type=int, nargs=3, default=[30, 128, 128], help="nz ny nx")
     parser.add_argument("--turns", type=int, default=5, help="medians are taken over these")

@@ -25,7 +25,7 @@ IMPORT = "import time; begin = time.perf_counter(); import {}; print(time.perf_c
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="tools/benchmarks/startup", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.startup", description=__doc__)
     parser.add_argument("namelist", nargs="?", default=NAMELIST)
     parser.add_argument("--turns", type=int, default=3, help="medians are taken over these")
     parser.add_argument("--json", type=Path, help="add the measurements to this file")
