@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="tools/benchmarks/adjoint", description=__doc__)
     parser.add_argument("namelist", nargs="?", type=Path)
     parser.add_argument("--steps", type=int, nargs="+", default=[25, 100, 400, 1600])
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
