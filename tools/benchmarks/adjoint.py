@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve()
+from tools.benchmarks import record, workers
+from tools.benchmarks.record import Measurement
+
+WANTED = "<= 4"
 
 COLUMNS = (
     "ranks",
@@ -32,7 +33,7 @@ COLUMNS = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="tools/benchmarks/adjoint", description=__doc__)
     parser.add_argument("namelist", nargs="?", type=Path)
     parser.add_argument("--steps", type=int, nargs="+", default=[25, 100, 400, 1600])
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
@@ -41,35 +42,43 @@ def main() -> int:
     parser.add_argument("--memory", type=float, default=1.0, help="GB a rank, as in a namelist")
     parser.add_argument("--states", type=int, help="room for so many states in place of --memory")
     parser.add_argument("--disk", action="store_true", help="keep further states on disk")
+    parser.add_argument("--turns", type=int, default=3, help="medians are taken over these")
+    parser.add_argument("--json", type=Path, help="add the measurements to this file")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    project = HERE.parents[2]
-    options.namelist = options.namelist or project / "namelists/ocean/reentrant_channel_coarse.yaml"
+    channel = workers.PROJECT / "namelists/ocean/reentrant_channel_coarse.yaml"
+    options.namelist = (options.namelist or channel).resolve()
     if options.one is not None:
         return measure(options)
-    print(f"{options.namelist.stem} on {platform.processor() or platform.machine()}, float64")
+    print(f"{options.namelist.stem} on {record.header()}")
     print("".join(f"{name:>14}" for name in COLUMNS), "  kept of the way", flush=True)
     for ranks in options.ranks:
         for steps in options.steps:
             row = in_process(options, ranks, steps)
             figures = "".join(f"{row[name]:>14.4g}" for name in COLUMNS)
             print(f"{figures}   {row['kept']}", flush=True)
+            record.save(options.json, measurements(options.namelist.stem, row))
     return 0
+
+
+def measurements(name: str, row: dict[str, Any]) -> list[Measurement]:
+    of = f"{name}, {row['steps']} steps, {row['ranks']} rank{'s' * (row['ranks'] > 1)}"
+    gradient, forward = row["gradient (s)"], row["forward (s)"]
+    peak = row["run's peak (GB)"] * row["memory ratio"]
+    return [
+        Measurement("adjoint", of, gradient, "s", row["spread"], "the run", forward, WANTED),
+        Measurement("adjoint", f"{of}: memory", peak, "GB", 0.0, "the run", row["run's peak (GB)"]),
+    ]
 
 
 def in_process(options: Any, ranks: int, steps: int) -> dict[str, Any]:
     """The figures of one length of run, from a fresh program on so many ranks."""
-    command = [sys.executable, str(HERE), str(options.namelist), "--one", str(steps)]
-    command += ["--segment", str(options.segment), "--memory", str(options.memory)]
-    command += ["--states", str(options.states)] if options.states else []
-    command += ["--disk"] if options.disk else []
-    command += [word for override in options.overrides for word in ("--set", override)]
-    if ranks > 1:
-        command = [str(HERE.parents[1] / "mpirun"), str(ranks), *command]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+    given = [options.namelist, "--one", steps, "--turns", options.turns]
+    given += ["--segment", options.segment, "--memory", options.memory]
+    given += ["--states", options.states] if options.states else []
+    given += ["--disk"] if options.disk else []
+    given += [word for override in options.overrides for word in ("--set", override)]
+    return workers.answer(workers.command("adjoint", *given, ranks=ranks if ranks > 1 else 0))
 
 
 def measure(options: Any) -> int:
@@ -113,27 +122,31 @@ def measure(options: Any) -> int:
     run = Run(segment, window.lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
     inputs = RunInputs(parameters, start)
 
-    def timed(call: Any) -> tuple[Any, float, float]:
-        """What the second call gives, its seconds, and the peak of memory after it."""
-        for _ in range(2):
+    def timed(call: Any) -> tuple[Any, list[float], float]:
+        """What the last call gives, the seconds of all but the first, and memory's peak then."""
+        times = []
+        for _ in range(1 + options.turns):
             comm.barrier()
             begin = time.perf_counter()
             found = call()
-            took = time.perf_counter() - begin
-        return found, max(comm.allgather(took)), max(comm.allgather(peak_memory()))
+            times.append(max(comm.allgather(time.perf_counter() - begin)))
+        return found, times[1:], max(comm.allgather(peak_memory()))
 
     with tempfile.TemporaryDirectory() as folder:
         store = FolderStore(Path(folder), comm.rank) if schedule.uses_disk else None
         _, forward, run_peak = timed(lambda: cost(run, inputs))
         found, gradient, peak = timed(lambda: cost_and_gradient(run, inputs, schedule, store))
     if comm.is_root:
+        (run_time, _), (time_of_gradient, spread) = record.median(forward), record.median(gradient)
         row = {
             "ranks": comm.size,
             "steps": steps,
-            "forward (s)": forward,
-            "gradient (s)": gradient,
-            "ratio": gradient / forward,
+            "forward (s)": run_time,
+            "gradient (s)": time_of_gradient,
+            "ratio": time_of_gradient / run_time,
+            "spread": spread,
             "memory ratio": peak / run_peak,
+            "run's peak (GB)": 1e-9 * run_peak,
             "states": (peak - run_peak) / state,
             "planned": found.tally.states,
             "kept": kept(rematerialisation, found.tally.disk),

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import mmap
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -24,13 +22,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import mpi4jax
-import mpi4py
 import numpy as np
-from mpi4py import MPI
 
 from dassim.parallel import Domain, MPICommunicator
 from dassim.parallel.primitives import Neighbours, neighbour_swap
+from tools.benchmarks import record
+from tools.benchmarks.record import Measurement
 
 Seconds = float
 Exchange = Callable[[int], None]
@@ -46,39 +43,34 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="bytes of a message")
     parser.add_argument("--repetitions", type=int, default=7, help="medians are taken over these")
     parser.add_argument("--block", type=int, nargs=3, default=[30, 128, 128], help="nz ny nx")
+    parser.add_argument("--json", type=Path, help="add the measurements to this file")
     options = parser.parse_args()
 
     jax.config.update("jax_enable_x64", True)
     comm = MPICommunicator()
     say = print if comm.is_root else lambda *_, **__: None
-    describe(comm, say)
-    largest = messages(comm, options.sizes, options.repetitions, say)
-    blocks(comm, tuple(options.block), options.repetitions, say)
-    sys.exit(int(largest > LIMIT))
+    if comm.is_root:
+        print(f"\n{ranks_of(comm)} on {record.header()}\n")
+    found = messages(comm, options.sizes, options.repetitions, say)
+    found += blocks(comm, tuple(options.block), options.repetitions, say)
+    if comm.is_root:
+        record.save(options.json, found)
+    sys.exit(int(any(one.verdict == "missed" for one in comm.bcast(found))))
 
 
-def describe(comm: MPICommunicator, say: Callable) -> None:
-    library = " ".join(MPI.Get_library_version().split(",")[0].splitlines()[0].split())
-    ranks = f"{comm.size} rank{'s' * (comm.size > 1)}"
-    say(f"\n{ranks} on {processor()}, {os.cpu_count()} cores, {platform.system()}; float64")
-    say(f"{library}; mpi4py {mpi4py.__version__}, mpi4jax {mpi4jax.__version__}, ", end="")
-    say(f"jax {jax.__version__}, Python {platform.python_version()}\n")
+def ranks_of(comm: MPICommunicator) -> str:
+    return f"{comm.size} rank{'s' * (comm.size > 1)}"
 
 
-def processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Callable) -> float:
-    """The table of the primitive: two messages of each size per exchange and rank. Returns the
-    largest ratio that the limit is on."""
+def messages(
+    comm: MPICommunicator, sizes: list[int], repetitions: int, say: Callable
+) -> list[Measurement]:
+    """The table of the primitive: two messages of each size per exchange and rank."""
     say("one exchange: a message to, and one from, either neighbour; ratio = dassim / bare")
     say(f"{'bytes':>10} {'dassim us':>10} {'GB/s':>6} {'bare us':>9} {'ratio':>6}", end="")
     say(f" {'NumPy us':>9} {'ratio':>6}")
-    largest: dict[str, float] = {"bare": 0.0, "numpy": 0.0}
+    found: list[Measurement] = []
+    largest = {"bare": 0.0, "numpy": 0.0}
     for size in sizes:
         count = size // 8
         ways = {
@@ -87,7 +79,8 @@ def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Cal
             "numpy": bare_swaps(comm, count, np.zeros),
         }
         exchanges = max(50, min(1000, 2**30 // size))
-        took = medians(comm, ways, exchanges, repetitions)
+        times = turns(comm, ways, exchanges, repetitions)
+        took = {name: record.median(values)[0] for name, values in times.items()}
         ratios = {name: took["dassim"] / took[name] for name in largest}
         if size >= LARGE:
             largest = {name: max(largest[name], ratios[name]) for name in largest}
@@ -96,23 +89,33 @@ def messages(comm: MPICommunicator, sizes: list[int], repetitions: int, say: Cal
             f"{1e6 * took['bare']:>9.1f} {ratios['bare']:>6.2f} "
             f"{1e6 * took['numpy']:>9.1f} {ratios['numpy']:>6.2f}"
         )
+        wanted = f"<= {LIMIT}" if size >= LARGE else ""
+        found.append(
+            microseconds(
+                f"{ranks_of(comm)}, messages of {size} bytes",
+                times["dassim"],
+                ("bare mpi4py", took["bare"]),
+                wanted,
+            )
+        )
     if largest["bare"]:
         say(
             f"largest ratios from 1 MB on: {largest['bare']:.2f} in ordinary pages, wanted at most "
             f"{LIMIT}; {largest['numpy']:.2f} to NumPy arrays"
         )
-    return largest["bare"]
+    return found
 
 
 def blocks(
     comm: MPICommunicator, block: tuple[int, int, int], repetitions: int, say: Callable
-) -> None:
+) -> list[Measurement]:
     """The table of Domain.exchange: packing, messages in x and y, unpacking."""
     nz, ny, nx = block
     say(f"\nDomain.exchange of fields (nz, ny, nx) = {block} per rank, periodic")
     say(
         f"{'fields':>7} {'width':>6} {'bytes sent':>11} {'us':>10} {'messages us':>12} {'share':>6}"
     )
+    found: list[Measurement] = []
     for fields, width in ((1, 1), (5, 1), (5, 3)):
         domain = ring_of_blocks(comm, ny, nx)
         sent = [
@@ -125,12 +128,26 @@ def blocks(
         ways = {"dassim": compiled_exchanges(domain, fields, nz, width)}
         for axis, count in enumerate(sent):
             ways[f"bare {axis}"] = bare_swaps(comm, count, ordinary_pages)
-        took = medians(comm, ways, 20, repetitions)
+        times = turns(comm, ways, 20, repetitions)
+        took = {name: record.median(values)[0] for name, values in times.items()}
         bare = sum(took.values()) - took["dassim"]
         say(
             f"{fields:>7} {width:>6} {2 * 8 * sum(sent):>11} {1e6 * took['dassim']:>10.1f} "
             f"{1e6 * bare:>12.1f} {bare / took['dassim']:>6.2f}"
         )
+        case = f"{ranks_of(comm)}, {fields} x {nz} x {ny} x {nx}, width {width}"
+        found.append(microseconds(case, times["dassim"], ("its messages by mpi4py", bare)))
+    return found
+
+
+def microseconds(
+    case: str, times: list[Seconds], reference: tuple[str, Seconds], wanted: str = ""
+) -> Measurement:
+    """Of an exchange, against the bare messages where it sends any."""
+    took, spread = record.median(times)
+    name, seconds = reference if reference[1] else ("", None)
+    bare = seconds and 1e6 * seconds
+    return Measurement("halo", case, 1e6 * took, "us", spread, name, bare, wanted)
 
 
 def ring_of_blocks(comm: MPICommunicator, ny: int, nx: int) -> Domain:
@@ -140,9 +157,9 @@ def ring_of_blocks(comm: MPICommunicator, ny: int, nx: int) -> Domain:
     return Domain.create(shape, layout=layout, periodic=(True, True), comm=comm)
 
 
-def medians(
+def turns(
     comm: MPICommunicator, ways: dict[str, Exchange], exchanges: int, repetitions: int
-) -> dict[str, Seconds]:
+) -> dict[str, list[Seconds]]:
     """Seconds per exchange, of all ways in turns; the first turn of each is not counted."""
     times: dict[str, list[Seconds]] = {name: [] for name in ways}
     for turn in range(repetitions + 1):
@@ -153,7 +170,7 @@ def medians(
             elapsed = max(comm.allgather(time.perf_counter() - start))
             if turn > 0:
                 times[name].append(elapsed / exchanges)
-    return {name: float(np.median(values)) for name, values in times.items()}
+    return times
 
 
 def ring(comm: MPICommunicator) -> tuple[int, int]:

@@ -5,26 +5,30 @@ basin, the grid, the step, float64 and the explicit scheme are those of Veros's 
 stands and with 6 times 4 times the columns. What differs: dassim has z* levels, a split-explicit
 free surface and TEOS-10; Veros a rigid lid (a stream function by conjugate gradients) and the
 equation of state of Vallis (2008). ``matched`` gives Veros dassim's constant mixing;
-``own`` is Veros with its turbulence and eddy closures, which dassim does not have.
+``own`` is Veros with its turbulence and eddy closures, which dassim does not have. Where there is
+no Veros, dassim is timed alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tools.benchmarks import record, workers
+from tools.benchmarks.record import Measurement
+
 HERE = Path(__file__).resolve().parent
 ENLARGED = (6, 4)
 LEVELS, NY, NX = 15, 42, 30
+VEROS = workers.PROJECT / ".venv-veros" / "bin" / "python"
+WANTED = ">= 4"
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,14 @@ class Worker:
     """A model in a process of its own, pinned to one core."""
 
     def __init__(self, *command: str):
-        environment = {**os.environ, "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
-        environment |= {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
         core = str(min(os.sched_getaffinity(0)))
         self.process = subprocess.Popen(
             ["taskset", "-c", core, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            cwd=workers.PROJECT,
+            env={**os.environ, **workers.ONE_CORE},
         )
 
     def seconds(self, steps: int) -> float:
@@ -119,73 +122,67 @@ BYTES_PER_CELL = 4 * 3 * 8
 """u, v, T, S: this state and the previous one read, the new one written, in float64."""
 
 
-def compare(case: Case, python: str, physics: str, turns: int, seconds: float) -> dict:
+def compare(
+    case: Case, python: str | None, physics: str, turns: int, seconds: float
+) -> list[Measurement]:
     """Medians over turns of about ``seconds`` each, of dassim and Veros one after the other."""
-    factors = [str(factor) for factor in case.factors]
-    workers = {
-        "dassim": Worker(sys.executable, __file__, "--serve", *factors, str(case.step)),
-        "veros": Worker(python, str(HERE / "veros_acc.py"), *factors, str(case.step), physics),
-    }
-    steps, times = {}, {name: [] for name in workers}
-    for name, worker in workers.items():
+    factors = [*map(str, case.factors), str(case.step)]
+    processes = {"dassim": Worker(*workers.command("ocean", "--serve", *factors))}
+    if python is not None:
+        processes["veros"] = Worker(python, str(HERE / "veros_acc.py"), *factors, physics)
+    steps, times = {}, {name: [] for name in processes}
+    for name, worker in processes.items():
         worker.seconds(3)  # compiles
         steps[name] = max(2, int(10 * seconds / max(worker.seconds(10), 1e-6)))
     for _ in range(turns):
-        for name, worker in workers.items():
+        for name, worker in processes.items():
             times[name].append(worker.seconds(steps[name]) / steps[name])
-    for worker in workers.values():
+    for worker in processes.values():
         worker.close()
-    bandwidth = copy_bandwidth()
-    mine, theirs = (float(np.median(times[name])) for name in ("dassim", "veros"))
-    return {
-        "case": case.name,
-        "physics": physics,
-        "cells": case.cells,
-        "dassim_ms": 1e3 * mine,
-        "veros_ms": 1e3 * theirs,
-        "dassim_cells_per_s": case.cells / mine,
-        "veros_cells_per_s": case.cells / theirs,
-        "ratio": theirs / mine,
-        "spread": {name: float(np.ptp(t) / np.median(t)) for name, t in times.items()},
-        "copy_bandwidth": bandwidth,
-        "share_of_bandwidth": BYTES_PER_CELL * case.cells / mine / bandwidth,
-    }
+    took = {name: record.median(each) for name, each in times.items()}
+    return measurements(case, physics, took, copy_bandwidth())
+
+
+def measurements(
+    case: Case, physics: str, took: dict[str, tuple[float, float]], bandwidth: float
+) -> list[Measurement]:
+    """From the seconds of a step and their spread: cells per second against Veros's, bytes per
+    second against a copy's."""
+    (step, spread), name = took["dassim"], f"{case.name}, {physics}"
+    rate, veros = 1e-6 * case.cells / step, None
+    if "veros" in took:
+        veros = 1e-6 * case.cells / took["veros"][0]
+    against = "Veros" if veros else ""
+    wanted = WANTED if veros and physics == "matched" else ""
+    moved = 1e-9 * BYTES_PER_CELL * case.cells / step
+    copy = ("copy of an array", 1e-9 * bandwidth)
+    return [
+        Measurement("ocean", name, rate, "Mcells/s", spread, against, veros, wanted),
+        Measurement("ocean", f"{name}: memory", moved, "GB/s", spread, *copy),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tools/benchmarks/ocean", description=__doc__)
-    parser.add_argument("--veros", help="the Python of Veros's environment")
+    parser.add_argument("--veros", help="the Python of Veros's environment; default .venv-veros")
     parser.add_argument("--serve", nargs=3, type=float, help=argparse.SUPPRESS)
     parser.add_argument("--turns", type=int, default=5, help="medians are taken over these")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a turn")
     parser.add_argument("--physics", nargs="+", default=["matched", "own"])
-    parser.add_argument("--json", type=Path, help="write the results there, too")
+    parser.add_argument("--json", type=Path, help="add the measurements to this file")
     options = parser.parse_args()
     if options.serve:
         factor_x, factor_y, step = options.serve
         serve(int(factor_x), int(factor_y), step)
         return
 
-    print(
-        f"one core of {platform.processor() or platform.machine()}, float64, {os.cpu_count()} cores"
-    )
-    head = f"{'case':10}{'physics':9}{'cells':>9}{'dassim':>10}{'Veros':>10}  Mcells/s"
-    print(head + f"{'ratio':>8}{'copy GB/s':>11}{'share':>7}")
-    results = []
+    python = options.veros or (str(VEROS) if VEROS.exists() else None)
+    print(f"one core of {record.header()}", flush=True)
     for case in CASES:
-        for physics in options.physics:
-            one = compare(case, options.veros, physics, options.turns, options.seconds)
-            results.append(one)
-            print(
-                f"{one['case']:10}{physics:9}{one['cells']:>9}"
-                f"{one['dassim_cells_per_s'] / 1e6:>10.2f}{one['veros_cells_per_s'] / 1e6:>10.2f}"
-                f"{'':10}{one['ratio']:>8.2f}{one['copy_bandwidth'] / 1e9:>11.1f}"
-                f"{one['share_of_bandwidth']:>7.1%}",
-                flush=True,
-            )
-    if options.json:
-        cases = [asdict(case) for case in CASES]
-        options.json.write_text(json.dumps({"cases": cases, "results": results}, indent=1))
+        for physics in options.physics if python else ["alone"]:
+            found = compare(case, python, physics, options.turns, options.seconds)
+            print(record.table(found), flush=True)
+            record.save(options.json, found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,8 @@ import numpy as np
 
 from dassim.io.restarts import Moment, StateArchive
 from dassim.parallel import Domain, world
+from tools.benchmarks import record
+from tools.benchmarks.record import Measurement
 
 LEVELS, LIMIT = 30, 2.0
 
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("restart_benchmark"))
     parser.add_argument("--gigabytes", type=float, default=1.0, help="of all ranks together")
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="add the measurements to this file")
     options = parser.parse_args()
     comm = world()
     say = print if comm.is_root else lambda *_, **__: None
@@ -37,7 +39,8 @@ def main() -> None:
     rng = np.random.default_rng(comm.rank)
     state = {name: rng.normal(size=(LEVELS, *domain.shape)) for name in ("u", "v", "T", "S")}
     size = sum(comm.allgather(sum(array.nbytes for array in state.values())))
-    say(f"{comm.size} ranks, {os.cpu_count()} cores, {size / 1e9:.2f} GB float64, {options.folder}")
+    if comm.is_root:
+        print(f"{comm.size} ranks on {record.header()}\n{size / 1e9:.2f} GB in {options.folder}")
 
     archive = StateArchive(options.folder / "restarts", domain)
     bare = options.folder / "bare"
@@ -73,15 +76,41 @@ def main() -> None:
             if comm.is_root and name.startswith("bare"):
                 for path in bare.iterdir():
                     path.unlink()
-    medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
-    for name, median in medians.items():
+    medians = {name: record.median(times[1:]) for name, times in seconds.items()}
+    for name, (median, _) in medians.items():
         say(f"  {name:<20} {median:6.2f} s {size / median / 1e6:8.0f} MB/s")
     for name in ("bare h5py", "bare h5py, on disk"):
-        ratio = medians["restart"] / medians[name]
+        ratio = medians["restart"][0] / medians[name][0]
         verdict = "within" if ratio <= LIMIT else "beyond"
         say(f"  a restart takes {ratio:.2f} times as long as {name} ({verdict} {LIMIT:g})")
     if comm.is_root:
         shutil.rmtree(options.folder)
+        of = f"{comm.size} ranks, {size / 1e9:.2g} GB"
+        record.save(options.json, measurements(of, medians))
+
+
+def measurements(of: str, medians: dict[str, tuple[float, float]]) -> list[Measurement]:
+    """From the seconds and spreads of what was done."""
+
+    def one(case: str, name: str, reference: str, wanted: str = "") -> Measurement:
+        seconds, spread = medians[name]
+        return Measurement(
+            "restarts",
+            f"{of}, {case}",
+            seconds,
+            "s",
+            spread,
+            reference,
+            medians[reference][0],
+            wanted,
+        )
+
+    return [
+        one("written", "restart", "bare h5py", f"<= {LIMIT:g}"),
+        one("written to disk", "restart", "bare h5py, on disk", f"<= {LIMIT:g}"),
+        one("checked", "restart: check", "restart"),
+        one("read", "restart: read", "restart"),
+    ]
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
-HALO = Path(__file__).resolve().parents[3] / "tools" / "benchmarks" / "halo.py"
+from tools.benchmarks import record
 
 
-def test_it_reports_times_bytes_and_ratios(mpirun):
+def test_it_reports_times_bytes_and_ratios(mpirun, tmp_path):
+    file = tmp_path / "halo.json"
     options = ["--sizes", "800", "1048576", "--repetitions", "1", "--block", "1", "8", "9"]
-    ended = mpirun(2, sys.executable, HALO, *options, timeout=100)
+    halo = [sys.executable, "-m", "tools.benchmarks.halo"]
+    ended = mpirun(2, *halo, *options, "--json", file, timeout=100)
     assert ended.returncode in (0, 1), ended.stderr
     lines = ended.stdout.splitlines()
     assert any(line.startswith("2 ranks") and "float64" in line for line in lines)
@@ -30,3 +31,7 @@ def test_it_reports_times_bytes_and_ratios(mpirun):
     sent = [line.split()[2] for line in lines if line.split()[:2] == ["5", "3"]]
     in_x = 2 * 5 * 1 * 3 * 8 * 8  # sides, fields, levels, width, rows, bytes of a number
     assert sent == [str(in_x)]
+    measured = record.read(file)["halo"].measurements
+    assert len(measured) == 2 + 3  # sizes of messages, and exchanges of blocks
+    assert measured[1].ratio == pytest.approx(largest[0], abs=0.01)
+    assert (ended.returncode == 1) == (measured[1].verdict == "missed")

@@ -1,0 +1,133 @@
+"""All benchmarks by one command: parts that fail, files, comparisons. No benchmark runs here."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from tools.benchmarks import bench, record
+from tools.benchmarks.bench import Part
+from tools.benchmarks.record import Header, Measurement, Record
+
+HEADER = Header("A Processor", 2, 8.0, {"jax": "0.10.2"}, "abc", "float64", "2026-01-01")
+
+MEASURES = """
+import sys
+from pathlib import Path
+from tools.benchmarks import record
+from tools.benchmarks.record import Header, Measurement
+print("measuring")
+header = Header("A Processor", 2, 8.0, {}, "abc", "float64", "2026-01-01")
+value = 3.0 if "--short" in sys.argv else 1.0
+found = (Measurement("good", CASE, value, "s", wanted="<= 2 s"),)
+record.write(Path(sys.argv[sys.argv.index("--json") + 1]), {"good": record.Record(header, found)})
+sys.exit(value > 2)
+"""
+BREAKS = "import sys; print(*range(40), sep='\\n'); sys.exit('out of luck')"
+
+
+def python(source: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", source)
+
+
+GOOD = Part(
+    "good",
+    "measures",
+    (python(MEASURES.replace("CASE", "'one'")), python(MEASURES.replace("CASE", "'two'"))),
+    ("--short",),
+)
+BAD = Part("bad", "breaks", (python(BREAKS),))
+STRANGE = "import sys; from pathlib import Path; Path(sys.argv[-1]).write_text('strange')"
+ODD = Part("odd", "writes something else", (python(STRANGE),))
+SILENT = Part("silent", "measures nothing", (python("pass"),))
+
+
+def test_a_part_that_fails_is_shown_and_does_not_end_the_others(tmp_path, capsys):
+    file = tmp_path / "results.json"
+    assert bench.main(["--json", str(file)], [BAD, SILENT, ODD, GOOD]) == 1
+    shown = capsys.readouterr().out
+    assert "bad failed with exit code 1:" in shown
+    assert "out of luck" in shown
+    assert "\n  39\n" in shown
+    assert "\n  10\n" not in shown  # the last lines alone
+    assert "expected records of benchmarks" in shown
+    assert "silent failed with exit code 0:\n  no measurements" in shown
+    assert [one.case for one in record.read(file)["good"].measurements] == ["one", "two"]
+    assert list(record.read(file)) == ["good"]
+
+
+def test_a_value_beyond_its_limit_is_no_failure(capsys):
+    assert bench.main(["--quick"], [GOOD]) == 0
+    assert capsys.readouterr().out.count("missed") == 2
+
+
+def test_a_part_takes_the_place_of_its_older_record_alone(tmp_path):
+    file = tmp_path / "results.json"
+    old = Measurement("halo", "2 ranks", 1.0, "us")
+    stale = Measurement("good", "one", 9.0, "s")
+    record.write(file, {"halo": Record(HEADER, (old,)), "good": Record(HEADER, (stale,))})
+    assert bench.main(["good", "--json", str(file)], [GOOD, BAD]) == 0
+    found = record.read(file)
+    assert found["halo"].measurements == (old,)
+    assert [one.value for one in found["good"].measurements] == [1.0, 1.0]
+
+
+def test_results_are_named_after_the_machine(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    bench.main(["--quick"], [GOOD])
+    assert list(tmp_path.iterdir()) == []
+    bench.main([], [GOOD])
+    assert [file.name for file in tmp_path.iterdir()] == [f"{record.header().name}.json"]
+    assert "written to" in capsys.readouterr().out
+
+
+def test_the_list_says_what_the_parts_measure(capsys):
+    assert bench.main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = "startup compiling ocean atmosphere adjoint halo scaling restarts"
+    assert [line.split()[0] for line in lines] == names.split()
+    assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(SystemExit, match="found tides; expected parts out of startup"):
+        bench.main(["tides"])
+
+
+def test_a_comparison_marks_changes_and_passes_over_noise(tmp_path, capsys):
+    steady = Measurement("ocean", "steady", 10.0, "Mcells/s", 0.05)
+    noisy = Measurement("ocean", "noisy", 10.0, "Mcells/s", 0.3)
+    gone = Measurement("halo", "gone", 1.0, "us")
+    came = Measurement("restarts", "came", 1.0, "s")
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    record.write(
+        files[0], {"ocean": Record(HEADER, (steady, noisy)), "halo": Record(HEADER, (gone,))}
+    )
+    record.write(
+        files[1],
+        {
+            "ocean": Record(
+                replace(HEADER, commit="def"),
+                (replace(steady, value=12.0), replace(noisy, value=12.0)),
+            ),
+            "restarts": Record(HEADER, (came,)),
+        },
+    )
+    assert bench.main(["--compare", *map(str, files)]) == 0
+    shown = capsys.readouterr().out
+    rows = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "ocean steady 10 12 Mcells/s 1.2 changed" in rows
+    assert "ocean noisy 10 12 Mcells/s 1.2" in rows
+    assert "halo gone 1 - us only first" in rows
+    assert "restarts came - 1 s only second" in rows
+    assert "first: A Processor, 2 cores, 8 GB; float64; commit abc" in shown
+    assert "second: A Processor, 2 cores, 8 GB; float64; commit def" in shown
+
+
+def test_a_change_of_units_or_below_the_least_spread_is_no_change_of_value():
+    exact = Measurement("adjoint", "memory", 1.0, "GB")
+    assert bench.Change(exact, replace(exact, value=1.01)).mark == ""
+    assert bench.Change(exact, replace(exact, value=1.05)).mark == "changed"
+    assert bench.Change(exact, replace(exact, unit="MB")).mark == "another unit"

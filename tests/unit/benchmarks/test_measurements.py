@@ -1,0 +1,51 @@
+"""What the benchmarks make of their seconds: which way the ratios go, and what is wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.benchmarks import adjoint, compiling, ocean, restarts, scaling
+
+
+def test_the_ocean_is_as_many_times_faster_as_veros_takes_longer():
+    took = {"dassim": (0.5, 0.1), "veros": (2.5, 0.2)}
+    speed, memory = ocean.measurements(ocean.CASES[0], "matched", took, 1e9)
+    assert speed.ratio == pytest.approx(5.0)
+    assert (speed.spread, speed.verdict) == (0.1, "met")
+    assert memory.ratio == pytest.approx(ocean.BYTES_PER_CELL * ocean.CASES[0].cells / 0.5 / 1e9)
+
+
+def test_without_veros_the_ocean_has_no_reference():
+    speed, _ = ocean.measurements(ocean.CASES[0], "alone", {"dassim": (0.5, 0.1)}, 1e9)
+    assert speed.ratio is None
+    assert speed.verdict == ""
+
+
+def test_a_gradient_is_held_to_its_run():
+    row = {"ranks": 2, "steps": 25, "forward (s)": 2.0, "gradient (s)": 10.0, "spread": 0.1}
+    row |= {"memory ratio": 3.0, "run's peak (GB)": 0.5}
+    time, memory = adjoint.measurements("channel", row)
+    assert (time.case, time.ratio, time.verdict) == ("channel, 25 steps, 2 ranks", 5.0, "missed")
+    assert (memory.value, memory.ratio) == (1.5, 3.0)
+
+
+def test_compiling_a_gradient_is_held_to_compiling_its_step():
+    seconds = {"trace": 1.0, "lower": 2.0, "compile": 3.0}
+    row = {"step": seconds, "gradient": {stage: 4 * took for stage, took in seconds.items()}}
+    found = compiling.measurements("gyre", [row, row])
+    assert [one.ratio for one in found] == [None, None, None, 4.0, 4.0, 4.0]
+    assert len({one.case for one in found}) == 6
+
+
+def test_a_restart_is_held_to_bare_files_and_its_reading_to_its_writing():
+    names = ("bare h5py", "bare h5py, on disk", "restart", "restart: check", "restart: read")
+    medians = {name: (2.0**k, 0.0) for k, name in enumerate(names)}
+    found = restarts.measurements("2 ranks", medians)
+    assert [one.ratio for one in found] == [4.0, 2.0, 2.0, 4.0]
+    assert [one.verdict for one in found] == ["missed", "met", "", ""]
+
+
+def test_scaling_wants_a_share_of_the_ranks():
+    wanted = f">= {2 * scaling.STRONG:g}"
+    assert scaling.of("strong, 2 ranks", 17.1, 0.0, ("1 rank", 10.0), wanted).verdict == "met"
+    assert scaling.of("strong, 2 ranks", 16.9, 0.0, ("1 rank", 10.0), wanted).verdict == "missed"

@@ -1,0 +1,121 @@
+"""Time to trace, lower and compile one step of a model, and its gradient.
+
+Each turn is a process of its own without a cache of programs, since what was traced once is found
+again. The gradient is that of a sum of squares after the step, by all of the state and parameters;
+its process has traced the step before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tools.benchmarks import record, workers
+from tools.benchmarks.record import Measurement
+
+NAMELISTS = (
+    "namelists/ocean/double_gyre.yaml",
+    "namelists/ocean/global_4deg.yaml",
+    "namelists/ocean/reentrant_channel_coarse.yaml",
+    "namelists/atmosphere/held_suarez.yaml",
+)
+STAGES = ("trace", "lower", "compile")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.benchmarks.compiling", description=__doc__
+    )
+    parser.add_argument("--namelists", nargs="+", default=NAMELISTS)
+    parser.add_argument("--turns", type=int, default=3, help="medians are taken over these")
+    parser.add_argument("--json", type=Path, help="add the measurements to this file")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one is not None:
+        print(json.dumps(measure(options.one)))
+        return
+    print(record.header(), flush=True)
+    for namelist in options.namelists:
+        words = workers.command("compiling", "--one", namelist)
+        environment = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+        rows = [workers.answer(words, environment) for _ in range(options.turns)]
+        found = measurements(Path(namelist).stem, rows)
+        print(record.table(found), flush=True)
+        record.save(options.json, found)
+
+
+def measurements(name: str, rows: list[dict[str, dict[str, float]]]) -> list[Measurement]:
+    """Medians over ``rows`` of seconds by program and stage; a gradient is held to its step."""
+
+    def took(program: str, stage: str) -> tuple[float, float]:
+        return record.median([row[program][stage] for row in rows])
+
+    step = [
+        Measurement("compiling", f"{name}, step: {stage}", seconds, "s", spread)
+        for stage in STAGES
+        for seconds, spread in [took("step", stage)]
+    ]
+    gradient = [
+        Measurement("compiling", case, *(seconds, "s", spread), "the step", took("step", stage)[0])
+        for stage in STAGES
+        for case, (seconds, spread) in [(f"{name}, gradient: {stage}", took("gradient", stage))]
+    ]
+    return step + gradient
+
+
+def measure(namelist: str) -> dict[str, dict[str, float]]:
+    """Seconds of each stage, of the step and of its gradient."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    from dassim.config import Namelist, load
+    from dassim.config.experiment import build_experiment
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = build_experiment(load(workers.PROJECT / namelist, Namelist).namelist)
+    arrays, rest = eqx.partition((one.model, one.parameters, one.state), eqx.is_array)
+    active, passive = eqx.partition(arrays, eqx.is_inexact_array)
+
+    def step(arrays: Any) -> Any:
+        model, parameters, state = eqx.combine(arrays, rest)
+        return eqx.filter(model.step(parameters, state), eqx.is_array)
+
+    def cost(inputs: Any, model: Any, passive: Any) -> jax.Array:
+        leaves = jax.tree.leaves(step(eqx.combine((model, *inputs), passive)))
+        return sum(
+            (jnp.sum(leaf**2) for leaf in leaves if eqx.is_inexact_array(leaf)), jnp.zeros(())
+        )
+
+    model, *inputs = active
+    return {
+        "step": stages(step, arrays),
+        "gradient": stages(jax.grad(cost), tuple(inputs), model, passive),
+    }
+
+
+def stages(function: Callable[..., Any], *arguments: Any) -> dict[str, float]:
+    """Seconds to trace, lower and compile it."""
+    import jax
+
+    begin = time.perf_counter()
+    traced = jax.jit(function).trace(*arguments)
+    after_trace = time.perf_counter()
+    lowered = traced.lower()
+    after_lower = time.perf_counter()
+    lowered.compile()
+    moments = (begin, after_trace, after_lower, time.perf_counter())
+    lengths = (end - start for start, end in pairwise(moments))
+    return dict(zip(STAGES, lengths, strict=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""What a benchmark has measured, where, and with which versions; as JSON, and as a table.
+
+A file holds one record for each part that was run, so that a part can be measured anew by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dassim import provenance
+
+LIBRARIES = ("dassim", "python", "jax", "jaxlib", "numpy", "mpi4py", "mpi4jax")
+
+LIMIT = re.compile(r"(<=|>=|<|>)\s*([\d.]+)")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number of a benchmark, the median over turns; ``part`` and ``case`` together name it.
+
+    ``spread``: largest less smallest, over the median; 0 for what is not measured in turns.
+    ``reference``: what was measured beside it in the same run, in the same unit. ``wanted``: a
+    limit such as "<= 4", of the ratio where there is a reference, else of the value.
+    """
+
+    part: str
+    case: str
+    value: float
+    unit: str
+    spread: float = 0.0
+    reference: str = ""
+    reference_value: float | None = None
+    wanted: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The value over that of the reference."""
+        return self.value / self.reference_value if self.reference_value else None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the number is as wanted; empty where nothing is.
+
+        >>> Measurement("ocean", "step", 9.6, "Mcells/s", 0.1, "Veros", 1.9, ">= 4").verdict
+        'met'
+        >>> Measurement("startup", "empty cache", 21.0, "s", wanted="< 20 s").verdict
+        'missed'
+        """
+        limit = LIMIT.match(self.wanted)
+        if limit is None:
+            return ""
+        number, bound = self.value if self.ratio is None else self.ratio, float(limit[2])
+        within = {
+            "<=": number <= bound,
+            ">=": number >= bound,
+            "<": number < bound,
+            ">": number > bound,
+        }
+        return "met" if within[limit[1]] else "missed"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where, when and with what something was measured. ``memory`` in GB."""
+
+    processor: str
+    cores: int
+    memory: float
+    versions: Mapping[str, str]
+    commit: str
+    precision: str
+    date: str
+
+    @property
+    def name(self) -> str:
+        """A file name for the machine.
+
+        >>> Header("AMD EPYC 9B14 (R)", 2, 8.0, {}, "", "float64", "").name
+        'amd_epyc_9b14_r_2_cores'
+        """
+        words = f"{self.processor} {self.cores} cores".lower()
+        return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+
+    @property
+    def machine(self) -> str:
+        return f"{self.processor}, {self.cores} cores, {self.memory:g} GB; {self.precision}"
+
+    def __str__(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return f"{self.machine}\n{versions}; commit {self.commit}, {self.date}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The measurements of one part, and what they were measured with."""
+
+    header: Header
+    measurements: tuple[Measurement, ...]
+
+
+Records = Mapping[str, Record]
+"""By part."""
+
+
+def header(precision: str = "float64") -> Header:
+    """Of this machine and this process, now."""
+    versions = provenance.versions()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return Header(
+        processor=processor(),
+        cores=os.cpu_count() or 1,
+        memory=round(memory, 1),
+        versions={name: versions[name] for name in LIBRARIES} | {"MPI": mpi_library()},
+        commit=versions["commit"],
+        precision=precision,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def mpi_library() -> str:
+    """Its name and version, without starting MPI in a process that has not."""
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize = False
+        from mpi4py import MPI
+    except (ImportError, RuntimeError):
+        return "none"
+    words = MPI.Get_library_version().split(",")[0].splitlines()[0].split()
+    return " ".join(word for word in words if word != "Version:")
+
+
+def median(times: Sequence[float]) -> tuple[float, float]:
+    """And the spread: largest less smallest, over the median.
+
+    >>> median([2.0, 1.0, 4.0])
+    (2.0, 1.5)
+    """
+    middle = statistics.median(times)
+    return middle, (max(times) - min(times)) / middle
+
+
+def write(path: Path, records: Records) -> None:
+    def plain(measurement: Measurement) -> dict[str, Any]:
+        return asdict(measurement) | {"ratio": measurement.ratio}
+
+    contents = {
+        part: {
+            "header": asdict(record.header),
+            "measurements": list(map(plain, record.measurements)),
+        }
+        for part, record in sorted(records.items())
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(contents, indent=1) + "\n")
+
+
+def read(path: Path) -> dict[str, Record]:
+    """What was written; a list of measurements alone is taken to be of here and now.
+
+    Raises ValueError where the file is something else.
+    """
+    try:
+        contents = json.loads(path.read_text())
+        if isinstance(contents, list):
+            now = asdict(header())
+            groups = {one["part"]: {"header": now, "measurements": []} for one in contents}
+            for one in contents:
+                groups[one["part"]]["measurements"].append(one)
+            contents = groups
+        return records_of(contents)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: found {error!r}, expected records of benchmarks") from error
+
+
+def records_of(contents: Mapping[str, Any]) -> dict[str, Record]:
+    names = {field.name for field in fields(Measurement)}
+
+    def measurement(entries: dict[str, Any]) -> Measurement:
+        return Measurement(**{name: entries[name] for name in names & entries.keys()})
+
+    return {
+        part: Record(Header(**one["header"]), tuple(map(measurement, one["measurements"])))
+        for part, one in contents.items()
+    }
+
+
+def save(
+    path: Path | None, measurements: Iterable[Measurement], precision: str = "float64"
+) -> None:
+    """Put what this process has measured into the file ``path``, where one is named.
+
+    Other parts in it stay; of the same part, what other cases were measured under like conditions.
+    """
+    if path is None:
+        return
+    records, now = read(path) if path.exists() else {}, header(precision)
+    for one in measurements:
+        records[one.part] = added(records.get(one.part), Record(now, (one,)))
+    write(path, records)
+
+
+def added(old: Record | None, new: Record) -> Record:
+    """``new`` after the cases of ``old`` that it does not have, unless they were measured elsewhere
+    or with other versions."""
+    if old is None or replace(old.header, date=new.header.date) != new.header:
+        return new
+    cases = {measurement.case for measurement in new.measurements}
+    others = tuple(one for one in old.measurements if one.case not in cases)
+    return Record(new.header, (*others, *new.measurements))
+
+
+HEAD = ("part", "case", "value", "unit", "spread", "ratio", "reference", "wanted", "")
+
+
+def table(measurements: Iterable[Measurement]) -> str:
+    """One line each; the ratio is that of the value to the reference, measured in the same run."""
+    return lines_of(HEAD, [cells(one) for one in measurements])
+
+
+def cells(one: Measurement) -> tuple[str, ...]:
+    ratio = "" if one.ratio is None else f"{one.ratio:.3g}"
+    reference = f"{one.reference} {one.reference_value:.4g}" if ratio else ""
+    spread = f"{one.spread:.0%}" if one.spread else ""
+    first = (one.part, one.case, f"{one.value:.4g}", one.unit)
+    return (*first, spread, ratio, reference, one.wanted, one.verdict)
+
+
+def lines_of(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their longest cell.
+
+    >>> print(lines_of(("part", "s"), [("halo", "1.5"), ("ocean", "2")]))
+    part   s
+    -----  ---
+    halo   1.5
+    ocean  2
+    """
+    rows = [tuple(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    all_rows = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in all_rows
+    )
