@@ -14,13 +14,14 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
+from tools.benchmarks.turns import Worker, in_turns, serve
 
 HERE = Path(__file__).resolve().parent
 ENLARGED = (6, 4)
@@ -43,38 +44,7 @@ class Case:
 CASES = (Case("acc", (1, 1), 4800.0), Case("acc 6x4", ENLARGED, 800.0))
 
 
-class Worker:
-    """A model in a process of its own, pinned to one core."""
-
-    def __init__(self, *command: str):
-        environment = {**os.environ, "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
-        environment |= {"OMP_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
-        core = str(min(os.sched_getaffinity(0)))
-        self.process = subprocess.Popen(
-            ["taskset", "-c", core, *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    def seconds(self, steps: int) -> float:
-        """Seconds that ``steps`` steps took."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"found no answer from {self.process.args}; its messages are above")
-        return float(answer)
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-
-def serve(factor_x: int, factor_y: int, step: float) -> None:
+def serve_dassim(factor_x: int, factor_y: int, step: float) -> None:
     """dassim as a worker: answers every number of steps by the seconds that they took."""
     import equinox as eqx
     import jax
@@ -96,12 +66,11 @@ def serve(factor_x: int, factor_y: int, step: float) -> None:
     def run(model, parameters, state, steps):
         return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
 
-    state = one.state
-    for line in sys.stdin:
-        start = time.perf_counter()
-        steps = jax.numpy.asarray(int(line))
-        state = jax.block_until_ready(run(one.model, one.parameters, state, steps))
-        print(time.perf_counter() - start, flush=True)
+    def ready(state, steps):
+        end = run(one.model, one.parameters, state, jax.numpy.asarray(steps))
+        return jax.block_until_ready(end)
+
+    serve(ready, one.state)
 
 
 def copy_bandwidth(turns: int = 7) -> float:
@@ -126,17 +95,11 @@ def compare(case: Case, python: str, physics: str, turns: int, seconds: float) -
         "dassim": Worker(sys.executable, __file__, "--serve", *factors, str(case.step)),
         "veros": Worker(python, str(HERE / "veros_acc.py"), *factors, str(case.step), physics),
     }
-    steps, times = {}, {name: [] for name in workers}
-    for name, worker in workers.items():
-        worker.seconds(3)  # compiles
-        steps[name] = max(2, int(10 * seconds / max(worker.seconds(10), 1e-6)))
-    for _ in range(turns):
-        for name, worker in workers.items():
-            times[name].append(worker.seconds(steps[name]) / steps[name])
+    took = in_turns(workers, turns, seconds)
     for worker in workers.values():
         worker.close()
     bandwidth = copy_bandwidth()
-    mine, theirs = (float(np.median(times[name])) for name in ("dassim", "veros"))
+    mine, theirs = (took[name][0] for name in ("dassim", "veros"))
     return {
         "case": case.name,
         "physics": physics,
@@ -146,7 +109,7 @@ def compare(case: Case, python: str, physics: str, turns: int, seconds: float) -
         "dassim_cells_per_s": case.cells / mine,
         "veros_cells_per_s": case.cells / theirs,
         "ratio": theirs / mine,
-        "spread": {name: float(np.ptp(t) / np.median(t)) for name, t in times.items()},
+        "spread": {name: spread for name, (_, spread) in took.items()},
         "copy_bandwidth": bandwidth,
         "share_of_bandwidth": BYTES_PER_CELL * case.cells / mine / bandwidth,
     }
@@ -163,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve:
         factor_x, factor_y, step = options.serve
-        serve(int(factor_x), int(factor_y), step)
+        serve_dassim(int(factor_x), int(factor_y), step)
         return
 
     print(

@@ -1,0 +1,162 @@
+"""Where the step of dassim's hydrostatic atmosphere goes: its parts, each compiled by itself.
+
+A part by itself reads its operands from memory and writes its results there, which the step, one
+program, spares where it fuses parts. So the shares do not add up to one: "all parts" is their sum.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from dassim.atmosphere.primitive.column import Continuity
+from dassim.atmosphere.primitive.model import DAMPING_POWER
+from dassim.dynamics.tracers import tracer_flux_divergence
+from tools.benchmarks.atmosphere import measurement
+from tools.benchmarks.turns import median
+
+STAGES = 3
+"""How often a step of Runge-Kutta evaluates the tendencies."""
+
+SPUN_UP = 20
+"""Steps before the first measurement."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """``function`` of ``operands``, which a step calls so many times."""
+
+    name: str
+    calls: int
+    function: Callable[..., Any]
+    operands: tuple[Any, ...]
+
+
+def parts(model: Any, parameters: Any, state: Any) -> Iterator[Part]:
+    """Those of a step from ``state``."""
+
+    here = view(model, parameters, state)
+    transports, flow = continuity(model, here)
+    rates = tendencies(model, parameters, state)
+    through = (transports, flow.upward)
+    for name, function, *operands in (
+        ("halos, levels", view, parameters, state),
+        ("continuity", continuity, here),
+        ("acceleration", acceleration, parameters, here, flow.upward),
+        ("advection of T", advection, here, *through),
+        ("compression", compression, parameters, here, flow.outflow),
+        ("friction", friction, parameters, here, rates),
+        ("polar filter", polar_filter, rates),
+    ):
+        yield Part(name, STAGES, function, (model, *operands))
+    yield Part("physics of columns", 1, physics, (model, parameters, state))
+
+
+@eqx.filter_jit
+def step(model, parameters, state):
+    return model.step(parameters, state)
+
+
+@eqx.filter_jit
+def tendencies(model, parameters, state):
+    return model.tendencies(parameters, state)
+
+
+@eqx.filter_jit
+def view(model, parameters, state):
+    return model.view(parameters, state)
+
+
+@eqx.filter_jit
+def continuity(model, here):
+    transports = here.transports
+    return transports, Continuity.of(model.grid, *transports)
+
+
+@eqx.filter_jit
+def acceleration(model, parameters, here, upward):
+    return model._acceleration(parameters, here, upward)
+
+
+@eqx.filter_jit
+def advection(model, here, transports, upward):
+    along_x, along_y = transports
+
+    def rate(tracer):
+        return tracer_flux_divergence(
+            model.grid,
+            tracer,
+            along_x,
+            along_y,
+            upward,
+            model.advection,
+            model.grid.mask.c,
+            model.vertical_advection,
+        )
+
+    return {name: rate(tracer) for name, tracer in here.tracers.items()}
+
+
+@eqx.filter_jit
+def compression(model, parameters, here, outflow):
+    return model._compression(parameters, here, outflow)
+
+
+@eqx.filter_jit
+def friction(model, parameters, here, rates):
+    return replace(model, polar=None)._damped(parameters, here, rates)
+
+
+@eqx.filter_jit
+def polar_filter(model, rates):
+    """Of all tendencies, and of friction's once more."""
+    once = {name: model._filtered(True, rate) for name, rate in rates.items()}
+    return once, {name: model._filtered(True, rates[name], DAMPING_POWER) for name in ("u", "v")}
+
+
+@eqx.filter_jit
+def physics(model, parameters, state):
+    return model._physics(parameters, state)
+
+
+def timed(every: list[Part], turns: int) -> dict[str, tuple[float, float]]:
+    """Milliseconds per step of each part, and the spread, from turns of several calls each."""
+    calls = 5
+    times: dict[str, list[float]] = {part.name: [] for part in every}
+    for part in every:
+        jax.block_until_ready(part.function(*part.operands))  # compiles
+    for _ in range(turns):
+        for part in every:
+            start = time.perf_counter()
+            for _ in range(calls):
+                jax.block_until_ready(part.function(*part.operands))
+            times[part.name].append(1e3 * part.calls * (time.perf_counter() - start) / calls)
+    return {name: median(each) for name, each in times.items()}
+
+
+def report(one: Any, of: str, turns: int) -> list[dict[str, Any]]:
+    """Prints the milliseconds of every part per step, and their shares of the step, of the
+    experiment ``one``."""
+    state = one.state
+    for _ in range(SPUN_UP):
+        state = step(one.model, one.parameters, state)
+    every = list(parts(one.model, one.parameters, state))
+    whole_step = Part("step", 1, step, (one.model, one.parameters, state))
+    took = timed([whole_step, *every], turns)
+    whole, spread = took.pop("step")
+    print(f"{of}: a step takes {whole:.1f} ms, spread {spread:.0%}")
+    print(f"{'part':20}{'ms':>8}{'share':>8}{'spread':>8}")
+    for name, (milliseconds, spread) in took.items():
+        print(f"{name:20}{milliseconds:>8.1f}{milliseconds / whole:>8.0%}{spread:>8.0%}")
+    total = float(np.sum([milliseconds for milliseconds, _ in took.values()]))
+    print(f"{'all parts':20}{total:>8.1f}{total / whole:>8.0%}")
+    return [
+        measurement(f"{of}, {name}", value, "ms", spread, "the step", whole)
+        for name, (value, spread) in took.items()
+    ]
