@@ -2,6 +2,8 @@
 
 A part by itself reads its operands from memory and writes its results there, which the step, one
 program, spares where it fuses parts. So the shares do not add up to one: "all parts" is their sum.
+What the equations can do without is also left out of the step: what that saves is the part's share
+in the one program.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
 
 from dassim.atmosphere.primitive.column import Continuity
 from dassim.atmosphere.primitive.model import DAMPING_POWER
+from dassim.dynamics.friction import LateralFriction
 from dassim.dynamics.tracers import tracer_flux_divergence
 from tools.benchmarks.atmosphere import measurement
 from tools.benchmarks.turns import median
@@ -125,37 +127,55 @@ def physics(model, parameters, state):
     return model._physics(parameters, state)
 
 
-def timed(every: list[Part], turns: int) -> dict[str, tuple[float, float]]:
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+
+
+def steps_without(model: Any, parameters: Any, state: Any) -> Iterator[Part]:
+    """The step from ``state`` without one part each, by the names of those parts."""
+    for name, *given in (
+        ("friction", model, replace(parameters, friction=LateralFriction())),
+        ("polar filter", replace(model, polar=None), parameters),
+        ("physics of columns", model, replace(parameters, physics=())),
+    ):
+        yield Part(name, 1, step, (*given, state))
+
+
+def timed(every: list[Part], turns: int, clock: str) -> dict[str, tuple[float, float]]:
     """Milliseconds per step of each part, and the spread, from turns of several calls each."""
-    calls = 5
+    calls, now = 5, CLOCKS[clock]
     times: dict[str, list[float]] = {part.name: [] for part in every}
     for part in every:
         jax.block_until_ready(part.function(*part.operands))  # compiles
     for _ in range(turns):
         for part in every:
-            start = time.perf_counter()
+            start = now()
             for _ in range(calls):
                 jax.block_until_ready(part.function(*part.operands))
-            times[part.name].append(1e3 * part.calls * (time.perf_counter() - start) / calls)
+            times[part.name].append(1e3 * part.calls * (now() - start) / calls)
     return {name: median(each) for name, each in times.items()}
 
 
-def report(one: Any, of: str, turns: int) -> list[dict[str, Any]]:
+def report(one: Any, of: str, turns: int, clock: str) -> list[dict[str, Any]]:
     """Prints the milliseconds of every part per step, and their shares of the step, of the
     experiment ``one``."""
     state = one.state
     for _ in range(SPUN_UP):
         state = step(one.model, one.parameters, state)
-    every = list(parts(one.model, one.parameters, state))
-    whole_step = Part("step", 1, step, (one.model, one.parameters, state))
-    took = timed([whole_step, *every], turns)
+    given = (one.model, one.parameters, state)
+    every = list(parts(*given))
+    without = [replace(part, name=f"without {part.name}") for part in steps_without(*given)]
+    took = timed([Part("step", 1, step, given), *every, *without], turns, clock)
     whole, spread = took.pop("step")
-    print(f"{of}: a step takes {whole:.1f} ms, spread {spread:.0%}")
-    print(f"{'part':20}{'ms':>8}{'share':>8}{'spread':>8}")
-    for name, (milliseconds, spread) in took.items():
-        print(f"{name:20}{milliseconds:>8.1f}{milliseconds / whole:>8.0%}{spread:>8.0%}")
-    total = float(np.sum([milliseconds for milliseconds, _ in took.values()]))
-    print(f"{'all parts':20}{total:>8.1f}{total / whole:>8.0%}")
+    print(f"{of}: a step takes {whole:.1f} ms by the {clock} clock, spread {spread:.0%}")
+    alone = [took[part.name][0] for part in every]
+    print(f"{'part':20}{'ms':>8}{'share':>8}{'spread':>8}{'saves':>8}")
+    for part in every:
+        milliseconds, spread = took[part.name]
+        left_out = took.get(f"without {part.name}")
+        saves = "" if left_out is None else f"{1.0 - left_out[0] / whole:.0%}"
+        shares = f"{milliseconds / whole:>8.0%}{spread:>8.0%}{saves:>8}"
+        print(f"{part.name:20}{milliseconds:>8.1f}{shares}")
+    print(f"{'all parts':20}{sum(alone):>8.1f}{sum(alone) / whole:>8.0%}")
     return [
         measurement(f"{of}, {name}", value, "ms", spread, "the step", whole)
         for name, (value, spread) in took.items()
