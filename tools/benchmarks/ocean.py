@@ -12,9 +12,6 @@ no Veros, dassim is timed alone.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ import numpy as np
 
 from tools.benchmarks import record, workers
 from tools.benchmarks.record import Measurement
+from tools.benchmarks.turns import Worker, in_turns, serve
 
 HERE = Path(__file__).resolve().parent
 ENLARGED = (6, 4)
@@ -47,44 +45,14 @@ class Case:
 CASES = (Case("acc", (1, 1), 4800.0), Case("acc 6x4", ENLARGED, 800.0))
 
 
-class Worker:
-    """A model in a process of its own, pinned to one core."""
-
-    def __init__(self, *command: str):
-        core = str(min(os.sched_getaffinity(0)))
-        self.process = subprocess.Popen(
-            ["taskset", "-c", core, *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=workers.PROJECT,
-            env={**os.environ, **workers.ONE_CORE},
-        )
-
-    def seconds(self, steps: int) -> float:
-        """Seconds that ``steps`` steps took."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"found no answer from {self.process.args}; its messages are above")
-        return float(answer)
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-
-def serve(factor_x: int, factor_y: int, step: float) -> None:
+def serve_dassim(factor_x: int, factor_y: int, step: float) -> None:
     """dassim as a worker: answers every number of steps by the seconds that they took."""
-    import equinox as eqx
     import jax
 
     jax.config.update("jax_enable_x64", True)
     from dassim.config import Namelist, load
     from dassim.config.experiment import build_experiment
+    from dassim.parallel import compiled
 
     viscosity = 2.2e5 / max(factor_x, factor_y)
     overrides = [
@@ -95,16 +63,15 @@ def serve(factor_x: int, factor_y: int, step: float) -> None:
     ]
     one = build_experiment(load(HERE / "acc.yaml", Namelist, overrides=overrides).namelist)
 
-    @eqx.filter_jit
+    @compiled
     def run(model, parameters, state, steps):
         return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
 
-    state = one.state
-    for line in sys.stdin:
-        start = time.perf_counter()
-        steps = jax.numpy.asarray(int(line))
-        state = jax.block_until_ready(run(one.model, one.parameters, state, steps))
-        print(time.perf_counter() - start, flush=True)
+    def ready(state, steps):
+        end = run(one.model, one.parameters, state, jax.numpy.asarray(steps))
+        return jax.block_until_ready(end)
+
+    serve(ready, one.state)
 
 
 def copy_bandwidth(turns: int = 7) -> float:
@@ -130,16 +97,9 @@ def compare(
     processes = {"dassim": Worker(*workers.command("ocean", "--serve", *factors))}
     if python is not None:
         processes["veros"] = Worker(python, str(HERE / "veros_acc.py"), *factors, physics)
-    steps, times = {}, {name: [] for name in processes}
-    for name, worker in processes.items():
-        worker.seconds(3)  # compiles
-        steps[name] = max(2, int(10 * seconds / max(worker.seconds(10), 1e-6)))
-    for _ in range(turns):
-        for name, worker in processes.items():
-            times[name].append(worker.seconds(steps[name]) / steps[name])
+    took = in_turns(processes, turns, seconds)
     for worker in processes.values():
         worker.close()
-    took = {name: record.median(each) for name, each in times.items()}
     return measurements(case, physics, took, copy_bandwidth())
 
 
@@ -173,7 +133,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve:
         factor_x, factor_y, step = options.serve
-        serve(int(factor_x), int(factor_y), step)
+        serve_dassim(int(factor_x), int(factor_y), step)
         return
 
     python = options.veros or (str(VEROS) if VEROS.exists() else None)

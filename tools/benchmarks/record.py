@@ -172,19 +172,9 @@ def write(path: Path, records: Records) -> None:
 
 
 def read(path: Path) -> dict[str, Record]:
-    """What was written; a list of measurements alone is taken to be of here and now.
-
-    Raises ValueError where the file is something else.
-    """
+    """What was written. Raises ValueError where the file is something else."""
     try:
-        contents = json.loads(path.read_text())
-        if isinstance(contents, list):
-            now = asdict(header())
-            groups = {one["part"]: {"header": now, "measurements": []} for one in contents}
-            for one in contents:
-                groups[one["part"]]["measurements"].append(one)
-            contents = groups
-        return records_of(contents)
+        return records_of(json.loads(path.read_text()))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: found {error!r}, expected records of benchmarks") from error
 

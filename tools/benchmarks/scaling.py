@@ -90,12 +90,12 @@ def measure(options: Any) -> None:
     comm = world()
     workers.pin(comm.rank)
 
-    import equinox as eqx
     import jax
 
     jax.config.update("jax_enable_x64", True)
     from dassim.config import Namelist, load
     from dassim.config.experiment import build_experiment
+    from dassim.parallel import compiled
 
     *shape, precision = options.one
     length = 2000 * int(shape[1]) / options.block[1]
@@ -108,7 +108,7 @@ def measure(options: Any) -> None:
         warnings.simplefilter("ignore")
         one = build_experiment(namelist, comm)
 
-    @eqx.filter_jit
+    @compiled
     def run(model: Any, parameters: Any, state: Any, steps: jax.Array) -> Any:
         return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
 

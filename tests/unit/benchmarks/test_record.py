@@ -26,14 +26,6 @@ def test_the_file_has_ratios_for_other_readers(tmp_path):
     assert '"ratio": 5.0' in (tmp_path / "a.json").read_text()
 
 
-def test_a_list_of_measurements_is_taken_to_be_of_here_and_now(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps([asdict(STEP) | {"ratio": 5.0}, asdict(START)]))
-    found = record.read(tmp_path / "a.json")
-    assert found["ocean"].measurements == (STEP,)
-    assert found["startup"].measurements == (START,)
-    assert found["ocean"].header.processor == record.processor()
-
-
 @pytest.mark.parametrize("text", ["nothing", "3", '{"ocean": 1}', '[{"name": "step"}]'])
 def test_a_file_of_something_else_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
