@@ -22,8 +22,9 @@ CLEAR = 0.1
 """Points whose derivative is at least this part of the largest one are compared with finite
 differences: of smaller ones, these see the round-off of the number."""
 
-REFINED = (1.0, 0.1, 0.01)
-"""Of the steps of finite differences: smaller ones bend less at limiters and see more round-off."""
+TRIED = (1.0, 10.0, 0.1, 0.01)
+"""Times the step of finite differences: larger ones see less round-off, smaller ones bend less at
+limiters."""
 
 
 class Goal(eqx.Module):
@@ -81,8 +82,8 @@ def compare_at_points(
     tolerance: float = 0.0,
 ) -> Iterator[Comparison]:
     """At ``points`` points of every leaf, chosen by chance among the clear ones. ``steps``: of the
-    differences, by leaf; where they are further apart than ``tolerance``, parts of them
-    (:data:`REFINED`), of which the nearest counts. All ranks call this together.
+    differences, by leaf; where they are further apart than ``tolerance``, multiples of them
+    (:data:`TRIED`), of which the nearest counts. All ranks call this together.
 
     The differences are central ones of two steps, extrapolated: errors of fourth order.
     """
@@ -103,8 +104,8 @@ def compare_at_points(
                     return (above - below) / (2 * h)
 
                 tried: list[Comparison] = []
-                for part in REFINED if tolerance else REFINED[:1]:
-                    step = part * steps[name]
+                for times in TRIED if tolerance else TRIED[:1]:
+                    step = times * steps[name]
                     differences = (4 * slope(0.5 * step) - slope(step)) / 3
                     tried.append(Comparison(name, index, float(whole[index]), differences))
                     if tried[-1].apart <= tolerance:
