@@ -54,10 +54,10 @@ def test_a_good_step_is_tried_alone(monkeypatch):
     ids=["rounds", "bends"],
 )
 def test_where_a_step_does_not_do_larger_and_smaller_ones_are_tried(monkeypatch, number, larger):
-    apart, tried = compared(monkeypatch, number, 3.71234e-3, 1e-4)
-    assert apart < 1e-4
-    assert tried[-1] == pytest.approx(3.71e-2)
-    assert tried[0] == pytest.approx(1.86e-3 if larger else 1.86e-4)
+    apart, tried = compared(monkeypatch, number, 3.4567e-3, 3e-4)
+    assert apart < 3e-4
+    assert tried[-1] == pytest.approx(3.46e-2)
+    assert tried[0] == pytest.approx(1.73e-3 if larger else 1.73e-4)
 
 
 def test_without_a_tolerance_there_is_one_step(monkeypatch):
