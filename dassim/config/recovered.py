@@ -12,22 +12,24 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.assimilation.posterior import Posterior
-from dassim.assimilation.recovery import Recovered, Recovery
 from dassim.config.experiment import Experiment
-from dassim.config.results import Results
 from dassim.grid.variables import Variable
 from dassim.io.durable import write_text
 from dassim.io.restarts import RestartError, StateArchive
 from dassim.parallel.agreement import on_root
 from dassim.simulation.folder import RunFolder
 from dassim.simulation.trees import named_leaves, replace_leaves
+
+if TYPE_CHECKING:  # a run that takes parameters needs no minimiser
+    from dassim.assimilation.posterior import Posterior
+    from dassim.assimilation.recovery import Recovered, Recovery
+    from dassim.config.results import Results
 
 PARAMETERS, SEGMENTS = "parameters.", "segments."
 

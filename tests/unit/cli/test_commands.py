@@ -40,6 +40,15 @@ def test_importing_the_command_line_loads_nothing_heavy(module):
     assert child.stdout == "[]\n"
 
 
+def test_a_run_loads_no_minimiser():
+    code = (
+        "import sys, dassim.ocean, dassim.config.recovered, dassim.simulation.run;"
+        "print([m for m in sys.modules if m.startswith(('scipy', 'dassim.assimilation'))])"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout == "[]\n"
+
+
 def test_the_program_is_installed(box):
     child = subprocess.run(
         [sys.executable, "-m", "dassim", "check", str(box), "--set", "grid.nx=0"],
