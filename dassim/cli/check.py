@@ -49,6 +49,8 @@ def command(
     from dassim.config.text import as_yaml
     from dassim.parallel import world
 
+    if site and not predict:
+        raise typer.BadParameter("its costs are those of --predict", param_hint="--site")
     comm = world()
     prepare_jax(comm)
 
@@ -96,11 +98,12 @@ def prediction(namelist: Namelist, ranks: int, site: str | None) -> Iterator[str
     from dassim.config.schema.site import Costs
     from dassim.config.site import load_site
 
-    costs = Costs() if site is None else load_site(site, SITES).costs
+    sites = SITES if SITES.is_dir() else Path()
+    costs = Costs() if site is None else load_site(site, sites).costs
     found = predict(namelist, ranks, costs)
     swaps, size = sum(found.sent.swaps), sum(found.sent.bytes)
     once = ", without those of an iterative solver" if found.sent.open_ended else ""
-    yield f"predicted, from {found.timed} cells of {found.block} timed here on one core"
+    yield f"predicted, from {found.timed} cells of {found.block} timed here"
     yield f"  a step            {_seconds(found.step)}: {_seconds(found.compute)} computing"
     yield (
         f"  messages          {_seconds(found.messages)}: {2 * swaps:g} of {_bytes(size)} in all"

@@ -42,12 +42,21 @@ def folder_of_programs(
     """The folder of this rank's compiled programs; ``None`` where they would not serve again.
 
     One for each kind of processor, since what is compiled for one may not run on another, and for
-    each rank, so that no rank reads what another is still writing.
+    each rank, so that no rank reads what another one of this command is still writing.
     """
     if comm.size > MOST_RANKS or not comm.same_in_later_runs:
         return None
-    cache = environment.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    cache = environment.get("XDG_CACHE_HOME") or _cache_of_home()
+    if cache is None:
+        return None
     return Path(cache) / "dassim" / "programs" / _processor(cpuinfo) / f"rank{comm.rank}"
+
+
+def _cache_of_home() -> Path | None:
+    try:
+        return Path("~/.cache").expanduser()
+    except RuntimeError:  # there is no home
+        return None
 
 
 def _processor(cpuinfo: Path) -> str:

@@ -17,7 +17,7 @@ from dassim.config.experiment import build_experiment
 from dassim.config.plan import plan
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.site import Costs
-from dassim.parallel import Block, Decomposition, StandInCommunicator, compiled
+from dassim.parallel import Block, Decomposition, DecompositionError, StandInCommunicator, compiled
 from dassim.parallel.traffic import Traffic, traffic
 
 MOST_CELLS = 500_000
@@ -77,18 +77,16 @@ def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
     """Build a block of ``ranks`` alone, and take some steps of it.
 
     Its neighbours are images of it (:class:`dassim.parallel.StandInCommunicator`): the program is
-    that of a rank, the numbers are not. A block of at most ``MOST_CELLS`` cells stands for a larger
-    one, whose time grows with the cells and whose messages grow with the edges. The namelist has a
-    model and a time.
+    that of a rank, the numbers are not. A block of at most ``MOST_CELLS`` cells, or of the fewest
+    rows that a rank can have, stands for a larger one, whose time grows with the cells and whose
+    messages grow with the edges. The namelist has a model and a time.
     """
     run = namelist.time
     if run is None:
         raise NamelistError([Problem(("time",), mismatch("none", "a time step", "add it"))])
     levels = plan(namelist, ranks).levels.count
     planned = build_decomposition(namelist, ranks)
-    probed = planned
-    while levels * math.prod(_middle(probed).shape) > MOST_CELLS:
-        probed = _finer(probed)
+    probed = _probed(planned, levels, namelist.narrowest_block)
     block, part = planned.block(0).shape, _middle(probed).shape  # the first one is the largest
     cells, timed = levels * math.prod(block), levels * math.prod(part)
     seconds, sent = _measured(namelist, probed)
@@ -105,6 +103,19 @@ def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
         memory=sum(row.largest_rank for row in memory if row.what.startswith("memory")),
         written=sum(row.all for row in files(namelist, (levels, *planned.shape))),
     )
+
+
+def _probed(planned: Decomposition, levels: int, narrowest: int) -> Decomposition:
+    """``planned``, divided further until a block can be timed, or no further."""
+    probed = planned
+    while levels * math.prod(_middle(probed).shape) > MOST_CELLS:
+        try:
+            finer = _finer(probed)
+            finer.require_width(narrowest)
+        except DecompositionError:
+            break
+        probed = finer
+    return probed
 
 
 def _finer(decomposition: Decomposition) -> Decomposition:

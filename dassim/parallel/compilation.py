@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+from jax.core import Tracer
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -17,16 +18,21 @@ computed on the way, take ten times as long (jaxlib 0.10.2, float64)."""
 
 
 def compiled(function: Function) -> Function:
-    """``equinox.filter_jit`` of ``function``, with the options of :func:`compiler_options`."""
+    """``equinox.filter_jit`` of ``function``, with the options of :func:`compiler_options`; as a
+    part of a larger program, with those of that."""
 
     @cache
     def program() -> Any:
         options: Any = {"compiler_options": compiler_options()}
         return eqx.filter_jit(function, **options)
 
+    inner = eqx.filter_jit(function)
+
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        return program()(*arguments, **named)
+        leaves = jax.tree.leaves((arguments, named))
+        part_of_another = any(isinstance(leaf, Tracer) for leaf in leaves)
+        return (inner if part_of_another else program())(*arguments, **named)
 
     return call  # type: ignore[return-value]
 
@@ -37,7 +43,7 @@ def compiler_options() -> dict[str, Any]:
     if jax.default_backend() != "cpu":
         return {}
     try:
-        jax.jit(lambda x: x, compiler_options=ON_CPU)(0.0)
+        jax.jit(lambda x: x, compiler_options=ON_CPU).lower(0.0).compile()
     except jax.errors.JaxRuntimeError:
         return {}
     return ON_CPU

@@ -22,6 +22,7 @@ from dassim.parallel.communicator import (
 )
 from dassim.parallel.decomposition import Block, Decomposition, DecompositionError
 from dassim.parallel.primitives import Neighbours, Ranks, all_extreme, all_sum, neighbour_swap
+from dassim.parallel.standin import StandInCommunicator
 
 Tree = TypeVar("Tree")
 
@@ -238,6 +239,8 @@ class Domain:
         whole = np.empty((*owned.shape[:-2], *self.global_shape), owned.dtype)
         for rank, part in enumerate(self.comm.allgather(owned)):
             block = self.decomposition.block(rank)
+            if isinstance(self.comm, StandInCommunicator):
+                part = _image(part, block.shape)
             if part.shape != (*owned.shape[:-2], *block.shape):
                 raise ValueError(
                     f"found an array of shape {part.shape} on rank {rank}; gather expects its "
@@ -282,6 +285,12 @@ def _between_zeros(array: jax.Array, axis: int, width: int) -> jax.Array:
     zeros = jnp.zeros_like(_slice(array, axis, slice(0, 1)))
     zeros = jnp.concatenate([zeros] * width, axis=axis - 2)
     return jnp.concatenate([zeros, array, zeros], axis=axis - 2)
+
+
+def _image(part: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """``part``, repeated or cut to ``(..., *shape)``."""
+    rows, columns = (np.arange(n) % m for n, m in zip(shape, part.shape[-2:], strict=True))
+    return part[..., rows[:, None], columns]
 
 
 def _hull(indices: np.ndarray) -> slice:

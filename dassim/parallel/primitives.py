@@ -83,7 +83,8 @@ def _effects(comm: Ranks) -> set:
 def _swap_lowered(to_low, to_high, *, neighbours):
     if isinstance(neighbours.comm, StandInCommunicator):
         low, high = (each is not None for each in (neighbours.low, neighbours.high))
-        return (to_high if low else 0 * to_low), (to_low if high else 0 * to_high)
+        none = jnp.zeros_like(to_low), jnp.zeros_like(to_high)
+        return (to_high if low else none[0]), (to_low if high else none[1])
     import mpi4jax
     from mpi4py import MPI
 

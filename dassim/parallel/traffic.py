@@ -14,8 +14,9 @@ from dassim.parallel.primitives import all_sum_p, neighbour_swap_p
 
 class Traffic(NamedTuple):
     """What one rank sends: ``swaps`` with its neighbours along y and x (two messages each),
-    ``bytes`` along y and x, and global ``sums``. ``open_ended``: whether some of it is in a loop
-    whose length only the data tell, counted once."""
+    ``bytes`` along y and x, and global ``sums`` (not extremes, which no step needs).
+    ``open_ended``: whether some of it is in a loop whose length only the data tell, counted once.
+    """
 
     swaps: tuple[float, float] = (0, 0)
     bytes: tuple[float, float] = (0, 0)
@@ -56,8 +57,10 @@ def _of_equation(domain: Domain, equation: Any) -> Traffic:
         along_x = equation.params["neighbours"] == domain.neighbours[1]
         size = sum(x.aval.size * x.aval.dtype.itemsize for x in equation.invars)
         return Traffic((0, 1), (0, size)) if along_x else Traffic((1, 0), (size, 0))
-    if equation.primitive is all_sum_p or equation.primitive.name == "allreduce_mpi":
+    if equation.primitive is all_sum_p:
         return Traffic(sums=1)
+    if equation.primitive.name == "custom_linear_solve":
+        return _of_program(domain, equation.params["jaxprs"].solve.jaxpr)
     inside = [_of_program(domain, program) for program in _programs(equation.params)]
     if equation.primitive.name == "cond":
         return max(inside, key=lambda branch: sum(branch.bytes), default=Traffic())

@@ -7,7 +7,7 @@ take turns with as many bare ones, a few times over; a time is the median of the
 Bare messages are timed twice: in memory of ordinary pages, as XLA has it, and in NumPy arrays,
 which Linux backs with huge pages from 4 MB on: MPI then copies faster within a node. The limit of
 the ratio is on the first, which copies between the same kinds of memory; beyond it the exit code
-is 1.
+is 3.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
     found += blocks(comm, tuple(options.block), options.repetitions, say)
     if comm.is_root:
         record.save(options.json, found)
-    sys.exit(int(any(one.verdict == "missed" for one in comm.bcast(found))))
+    sys.exit(record.MISSED if any(one.verdict == "missed" for one in comm.bcast(found)) else 0)
 
 
 def ranks_of(comm: MPICommunicator) -> str:

@@ -20,6 +20,9 @@ from dassim import provenance
 
 LIBRARIES = ("dassim", "python", "jax", "jaxlib", "numpy", "mpi4py", "mpi4jax")
 
+MISSED = 3
+"""Exit code of a benchmark that has measured a value beyond its limit."""
+
 LIMIT = re.compile(r"(<=|>=|<|>)\s*([\d.]+)")
 
 

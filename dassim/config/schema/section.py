@@ -24,7 +24,7 @@ def _describe(schema: dict[str, Any], section: type[BaseModel]) -> None:
     for name, field in schema.get("properties", {}).items():
         options = [field, *field.get("anyOf", ())]
         unit = next((option["unit"] for option in options if "unit" in option), None)
-        said = [texts.get(name, field.get("description")), f"[{unit}]" if unit else None]
+        said = [field.get("description") or texts.get(name), f"[{unit}]" if unit else None]
         if any(said):
             field["description"] = " ".join(part for part in said if part)
 
@@ -41,8 +41,11 @@ def _texts_of(section: type[BaseModel]) -> dict[str, str]:
 @cache
 def _texts_in(module: ModuleType | None) -> dict[str, dict[str, str]]:
     """The text under each annotated name of each class in a module's source."""
-    source = ast.parse(inspect.getsource(module)) if module else ast.Module([], [])
-    classes = [node for node in ast.walk(source) if isinstance(node, ast.ClassDef)]
+    try:
+        source = inspect.getsource(module) if module else ""
+    except (OSError, TypeError):  # there is none
+        source = ""
+    classes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
     return {node.name: dict(_texts_under(node.body)) for node in classes}
 
 

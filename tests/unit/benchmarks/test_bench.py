@@ -23,8 +23,9 @@ header = Header("A Processor", 2, 8.0, {}, "abc", "float64", "2026-01-01")
 value = 3.0 if "--short" in sys.argv else 1.0
 found = (Measurement("good", CASE, value, "s", wanted="<= 2 s"),)
 record.write(Path(sys.argv[sys.argv.index("--json") + 1]), {"good": record.Record(header, found)})
-sys.exit(value > 2)
+sys.exit(3 if value > 2 else 0)
 """
+CRASHES = MEASURES.replace("CASE", "'one'") + "raise SystemExit('crashed at the next case')"
 BREAKS = "import sys; print(*range(40), sep='\\n'); sys.exit('out of luck')"
 
 
@@ -41,6 +42,7 @@ GOOD = Part(
 BAD = Part("bad", "breaks", (python(BREAKS),))
 STRANGE = "import sys; from pathlib import Path; Path(sys.argv[-1]).write_text('strange')"
 ODD = Part("odd", "writes something else", (python(STRANGE),))
+HALF = Part("half", "measures one case", (python(CRASHES.replace("sys.exit", "str")),))
 SILENT = Part("silent", "measures nothing", (python("pass"),))
 
 
@@ -81,6 +83,11 @@ def test_results_are_named_after_the_machine(tmp_path, monkeypatch, capsys):
     bench.main([], [GOOD])
     assert [file.name for file in tmp_path.iterdir()] == [f"{record.header().name}.json"]
     assert "written to" in capsys.readouterr().out
+
+
+def test_a_part_that_breaks_after_a_missed_limit_has_failed(capsys):
+    assert bench.main(["--quick"], [HALF]) == 1
+    assert "half failed with exit code 1:" in capsys.readouterr().out
 
 
 def test_the_list_says_what_the_parts_measure(capsys):

@@ -15,7 +15,7 @@ def test_it_reports_times_bytes_and_ratios(mpirun, tmp_path):
     options = ["--sizes", "800", "1048576", "--repetitions", "1", "--block", "1", "8", "9"]
     halo = [sys.executable, "-m", "tools.benchmarks.halo"]
     ended = mpirun(2, *halo, *options, "--json", file, timeout=100)
-    assert ended.returncode in (0, 1), ended.stderr
+    assert ended.returncode in (0, record.MISSED), ended.stderr
     lines = ended.stdout.splitlines()
     assert any(line.startswith("2 ranks") and "float64" in line for line in lines)
     assert any("mpi4jax" in line and "jax" in line for line in lines)
@@ -27,11 +27,12 @@ def test_it_reports_times_bytes_and_ratios(mpirun, tmp_path):
     (summary,) = (line for line in lines if line.startswith("largest ratios from 1 MB on"))
     largest = [float(word) for word in re.findall(r"\d+\.\d\d", summary)]
     assert largest == [float(table[1][4]), float(table[1][6])]
-    assert ended.returncode == (largest[0] > 1.5) or largest[0] == 1.5  # within rounding
+    beyond = ended.returncode == record.MISSED
+    assert beyond == (largest[0] > 1.5) or largest[0] == 1.5  # within rounding
     sent = [line.split()[2] for line in lines if line.split()[:2] == ["5", "3"]]
     in_x = 2 * 5 * 1 * 3 * 8 * 8  # sides, fields, levels, width, rows, bytes of a number
     assert sent == [str(in_x)]
     measured = record.read(file)["halo"].measurements
     assert len(measured) == 2 + 3  # sizes of messages, and exchanges of blocks
     assert measured[1].ratio == pytest.approx(largest[0], abs=0.01)
-    assert (ended.returncode == 1) == (measured[1].verdict == "missed")
+    assert beyond == (measured[1].verdict == "missed")

@@ -46,6 +46,14 @@ def test_programs_that_are_of_no_use_later_are_not_kept(ranks):
     assert folder_of_programs(ranks, CACHE) is None
 
 
+def test_without_a_home_nothing_is_kept(monkeypatch):
+    def nowhere(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.expanduser", nowhere)
+    assert folder_of_programs(Ranks(), {}) is None
+
+
 COMMAND = """
 import jax
 from dassim.cli.programs import prepare_jax

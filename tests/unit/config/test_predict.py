@@ -57,3 +57,8 @@ def test_a_faster_machine_computes_faster():
 def test_ranks_that_do_not_fit_are_refused():
     with pytest.raises(NamelistError, match="cannot be divided over 999 ranks"):
         predict.predict(namelist(), 999, Costs())
+
+
+def test_blocks_are_not_made_narrower_than_a_halo(monkeypatch):
+    monkeypatch.setattr(predict, "MOST_CELLS", 1)
+    assert predict.predict(namelist(), 1, Costs()).timed == 3 * 4 * 24

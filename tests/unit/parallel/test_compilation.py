@@ -63,3 +63,16 @@ def test_modules_are_arguments_too():
             return self.slope * x
 
     assert compiled(Line(jnp.asarray(2.0)).at)(3.0) == 6.0
+
+
+def test_a_program_may_be_part_of_another():
+    @compiled
+    def square(x):
+        return x**2
+
+    def twice(x):
+        return 2 * square(x)
+
+    x = jnp.asarray(3.0)
+    assert jax.jit(twice)(x) == 18.0
+    assert jax.grad(twice)(x) == jax.jit(jax.grad(twice))(x) == 12.0

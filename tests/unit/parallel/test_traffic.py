@@ -28,6 +28,17 @@ def test_a_block_sees_images_of_itself():
     assert part.sum(2.5) == 10.0 and part.max(2.5) == 2.5
 
 
+def test_what_the_images_give_fits_blocks_of_other_sizes():
+    part = domain((3, 1), shape=(8, 12))  # blocks of 3, 3 and 2 rows
+    whole = part.gather(np.arange(3.0)[:, None] * np.ones(12))
+    assert whole[:, 0].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+
+
+def test_a_wall_of_masks_is_dry():
+    wet = domain(periodic=(False, False)).exchange(jnp.ones((4, 6), bool), 1)
+    assert wet.dtype == bool and not wet[0].any() and not wet[:, 0].any()
+
+
 def test_walls_stay_walls():
     part = domain(periodic=(False, True))
     (owned,) = fields(part, 1)
@@ -58,6 +69,12 @@ def test_one_exchange(layout, swaps, points):
     assert sent == Traffic(swaps, tuple(2 * 8 * n for n in points))
 
 
+def linear_solve(operator, x):
+    return jax.lax.custom_linear_solve(
+        operator, x, lambda matvec, b: matvec(b), lambda vecmat, b: vecmat(b)
+    )
+
+
 def test_loops_branches_and_gradients_are_counted():
     part = domain()
     one = Traffic((1, 1), (2 * 8 * 3 * 8, 2 * 8 * 3 * 4))
@@ -77,5 +94,10 @@ def test_loops_branches_and_gradients_are_counted():
     assert traffic(part, jax.grad(cost), x) == one.times(15)._replace(sums=2)
     either = traffic(part, lambda x: jax.lax.cond(x[0, 0, 0] > 0, step, lambda x: x, x), x)
     assert either == one
+    # a solver's program, not those of its transpose
+    inside = traffic(
+        part, lambda x: linear_solve(lambda y: part.exchange(y, 1)[:, 1:-1, 1:-1], x), x
+    )
+    assert inside == one
     endless = traffic(part, lambda x: jax.lax.while_loop(lambda x: x[0, 0, 0] > 0, step, x), x)
     assert endless == one._replace(open_ended=True)
