@@ -22,12 +22,12 @@ TOLERANCE = 1e-5
 
 @pytest.fixture(scope="module")
 def problem(tmp_path_factory):
-    """Three hours from rest: a sixth of an inertial period, in which long waves cross the channel
+    """Six hours from rest: a third of an inertial period, in which long waves cross the channel
     several times."""
     overrides = [
         *SMALLER["reentrant_channel_coarse"],
-        "sensitivity.window.length=3 h",
-        "sensitivity.adjoint.segment=3 h",
+        "sensitivity.window.length=6 h",
+        "sensitivity.adjoint.segment=6 h",
         f"sensitivity.by=[{', '.join(BY)}]",
     ]
     namelist = load(CHANNEL, Namelist, overrides=overrides).namelist

@@ -19,4 +19,4 @@ def test_a_stand_in_sends_as_much_as_a_rank(stepper):
         one = build_experiment(namelist, ranks)
         state = one.model.start(one.state)
         counts.append(traffic(one.model.domain, one.model.step, one.parameters, state))
-    assert counts[0] == counts[1] and sum(counts[0].swaps) > 0
+    assert counts[0] == counts[1] and (sum(counts[0].swaps) > 0) == (comm.size > 1)
