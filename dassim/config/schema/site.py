@@ -16,9 +16,9 @@ class Costs(Section):
     """What messages and gradients cost there, for predictions. The defaults: two cores of one
     machine, through shared memory (``tools/benchmarks/halo``, ``tools/benchmarks/adjoint``)."""
 
-    latency: Annotated[float, Field(ge=0)] = 5e-6
+    latency: Annotated[float, Field(ge=0)] = 7e-6
     """Seconds that a message takes, however short."""
-    bandwidth: Annotated[float, Field(gt=0)] = 3e9
+    bandwidth: Annotated[float, Field(gt=0)] = 1e10
     """Bytes of messages a second, of one rank."""
     speed: Annotated[float, Field(gt=0)] = 1.0
     """How many times as fast a rank computes as the core that makes the prediction."""
