@@ -71,11 +71,8 @@ class AbstractCommunicator(abc.ABC):
         raise NotImplementedError
 
 
-class SerialCommunicator(AbstractCommunicator):
-    """One rank, without MPI. All of them are equal: programs compiled for one serve another."""
-
-    rank = 0
-    size = 1
+class AbstractLoneCommunicator(AbstractCommunicator):
+    """One process without messages: what all ranks have is what it has."""
 
     def barrier(self) -> None:
         pass
@@ -84,12 +81,12 @@ class SerialCommunicator(AbstractCommunicator):
         return value
 
     def gather(self, value: Any, root: int = 0) -> list[Any]:
-        return [value]
+        return self.allgather(value)
 
     def allgather(self, value: Any) -> list[Any]:
-        return [value]
+        return [value] * self.size
 
-    def split(self, colour: int) -> SerialCommunicator:
+    def split(self, colour: int) -> AbstractCommunicator:
         return self
 
     @property
@@ -104,6 +101,13 @@ class SerialCommunicator(AbstractCommunicator):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+class SerialCommunicator(AbstractLoneCommunicator):
+    """One rank, without MPI. All of them are equal: programs compiled for one serve another."""
+
+    rank = 0
+    size = 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SerialCommunicator)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -46,10 +47,11 @@ def traffic(domain: Domain, function: Callable[..., Any], *arguments: Any) -> Tr
 
 
 def _of_program(domain: Domain, program: Any) -> Traffic:
-    total = Traffic()
-    for equation in program.eqns:
-        total = total.plus(_of_equation(domain, equation))
-    return total
+    return _total(_of_equation(domain, equation) for equation in program.eqns)
+
+
+def _total(parts: Iterable[Traffic]) -> Traffic:
+    return reduce(Traffic.plus, parts, Traffic())
 
 
 def _of_equation(domain: Domain, equation: Any) -> Traffic:
@@ -64,9 +66,7 @@ def _of_equation(domain: Domain, equation: Any) -> Traffic:
     inside = [_of_program(domain, program) for program in _programs(equation.params)]
     if equation.primitive.name == "cond":
         return max(inside, key=lambda branch: sum(branch.bytes), default=Traffic())
-    total = Traffic()
-    for each in inside:
-        total = total.plus(each)
+    total = _total(inside)
     if equation.primitive.name == "scan":
         return total.times(equation.params["length"])
     endless = equation.primitive.name == "while" and total != Traffic()

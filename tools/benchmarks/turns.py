@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from tools.benchmarks.record import median
-from tools.benchmarks.workers import ONE_CORE, PROJECT
+from tools.benchmarks.workers import ONE_CORE, PROJECT, pin
 
 
 def keep_to_one_core() -> None:
     """This process, before it imports JAX."""
     os.environ.update(ONE_CORE)
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pin()
 
 
 class Worker:
