@@ -24,10 +24,12 @@ MESSAGES = (neighbour_swap_p, all_sum_p)
 
 
 class Message(NamedTuple):
-    """One place of the program that sends, and how often; ``bytes`` that this rank hands over."""
+    """One place of the program that sends, and how often; ``bytes`` that this rank hands over.
+    ``open_ended``: whether it is in a loop whose length only the data tell."""
 
     equation: Any
     times: int
+    open_ended: bool = False
 
     @property
     def bytes(self) -> int:
@@ -36,7 +38,7 @@ class Message(NamedTuple):
 
 def messages(function: Callable[..., Any], *args: Any) -> list[Message]:
     """The messages of ``function(*args)``. A loop whose length is not known counts once; of the
-    branches of a condition, the first."""
+    branches of a condition, the one that sends most."""
     return list(_walk(jax.make_jaxpr(function)(*args).jaxpr, 1))
 
 
@@ -85,16 +87,23 @@ def _sent(message: Message) -> Any:
     return jax.lax.fori_loop(0, message.times, once, strips)
 
 
-def _walk(jaxpr: Any, times: int) -> Iterator[Message]:
+def _walk(jaxpr: Any, times: int, open_ended: bool = False) -> Iterator[Message]:
     for equation in jaxpr.eqns:
+        name = equation.primitive.name
         if equation.primitive in MESSAGES:
-            yield Message(equation, times)
-        elif equation.primitive.name == "cond":
-            yield from _walk(equation.params["branches"][0].jaxpr, times)
+            yield Message(equation, times, open_ended)
+        elif name == "cond":
+            branches = equation.params["branches"]
+            yield from max(
+                (list(_walk(branch.jaxpr, times, open_ended)) for branch in branches),
+                key=lambda found: sum(message.bytes for message in found),
+            )
+        elif name == "custom_linear_solve":  # its other programs are for derivatives
+            yield from _walk(equation.params["jaxprs"].solve.jaxpr, times, open_ended)
         else:
             repeated = times * equation.params.get("length", 1)
             for inner in _inner(equation.params):
-                yield from _walk(inner, repeated)
+                yield from _walk(inner, repeated, open_ended or name == "while")
 
 
 def _inner(params: dict[str, Any]) -> Iterator[Any]:
