@@ -7,10 +7,8 @@ import statistics
 import time
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from dassim.config.build import build_decomposition
 from dassim.config.errors import NamelistError, NamelistWarning, Problem, mismatch
@@ -19,9 +17,9 @@ from dassim.config.experiment import build_experiment
 from dassim.config.plan import plan
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.site import Costs
-from dassim.parallel import Block, Decomposition, DecompositionError, StandInCommunicator, compiled
+from dassim.parallel import Block, Decomposition, DecompositionError, StandInCommunicator
 from dassim.parallel.traffic import Traffic, traffic
-from dassim.simulation.model import Model
+from dassim.simulation.advance import Program
 
 MOST_CELLS = 500_000
 """Of a block that is timed; of a larger one a part is, and counts in proportion."""
@@ -150,20 +148,15 @@ def _measured(namelist: AbstractNamelist, decomposition: Decomposition) -> tuple
     model, parameters = experiment.model, experiment.parameters
     state = model.start(experiment.state)
     sent = traffic(model.domain, model.step, parameters, state)
-    steps = jnp.asarray(STEPS)
-    jax.block_until_ready(_run(model, parameters, state, steps))  # compiles
+    program = Program(model)  # as runs do: one by one, each step would ask for its memory anew
+    carry = program.start(parameters, state)
+    program.compile(parameters, carry)
     seconds = []
     for _ in range(TURNS):
         begin = time.perf_counter()
-        jax.block_until_ready(_run(model, parameters, state, steps))
+        jax.block_until_ready(program(parameters, carry, STEPS))
         seconds.append((time.perf_counter() - begin) / STEPS)
     return statistics.median(seconds), sent
-
-
-@compiled
-def _run(model: Model, parameters: Any, state: Any, steps: jax.Array) -> Any:
-    """Steps in one program, as a run takes them: one by one, each would ask for its memory anew."""
-    return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
 
 
 def _of_block(

@@ -129,21 +129,19 @@ def serve_dassim(nx: str, ny: str, levels: str, step: str, precision: str) -> No
     """dassim as a worker: answers every number of steps by the seconds that they took."""
     import jax
 
-    from dassim.parallel import compiled
+    from dassim.simulation.advance import Program
 
     one = experiment(int(nx), int(ny), int(levels), float(step), precision)
 
-    @compiled
-    def run(model, parameters, state, steps):
-        return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
+    program = Program(one.model)
 
-    def ready(state: Any, steps: int) -> Any:
-        end = run(one.model, one.parameters, state, jax.numpy.asarray(steps))
-        if not jax.numpy.isfinite(end.ps).all():
+    def ready(carry: Any, steps: int) -> Any:
+        end = jax.block_until_ready(program(one.parameters, carry, steps))
+        if not jax.numpy.isfinite(end.state.ps).all():
             raise SystemExit(f"found pressures that are not finite; shorten the step of {step} s")
         return end
 
-    serve(ready, one.state)
+    serve(ready, program.start(one.parameters, one.state))
 
 
 def compare(case: Case, precision: str, schemes: list[str], how: Turns) -> Iterator[Comparison]:

@@ -52,7 +52,7 @@ def serve_dassim(factor_x: int, factor_y: int, step: float) -> None:
     jax.config.update("jax_enable_x64", True)
     from dassim.config import Namelist, load
     from dassim.config.experiment import build_experiment
-    from dassim.parallel import compiled
+    from dassim.simulation.advance import Program
 
     viscosity = 2.2e5 / max(factor_x, factor_y)
     overrides = [
@@ -63,15 +63,12 @@ def serve_dassim(factor_x: int, factor_y: int, step: float) -> None:
     ]
     one = build_experiment(load(HERE / "acc.yaml", Namelist, overrides=overrides).namelist)
 
-    @compiled
-    def run(model, parameters, state, steps):
-        return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
+    program = Program(one.model)
 
-    def ready(state, steps):
-        end = run(one.model, one.parameters, state, jax.numpy.asarray(steps))
-        return jax.block_until_ready(end)
+    def ready(carry, steps):
+        return jax.block_until_ready(program(one.parameters, carry, steps))
 
-    serve(ready, one.state)
+    serve(ready, program.start(one.parameters, one.state))
 
 
 def copy_bandwidth(turns: int = 7) -> float:

@@ -95,7 +95,7 @@ def measure(options: Any) -> None:
     jax.config.update("jax_enable_x64", True)
     from dassim.config import Namelist, load
     from dassim.config.experiment import build_experiment
-    from dassim.parallel import compiled
+    from dassim.simulation.advance import Program
 
     *shape, precision = options.one
     length = 2000 * int(shape[1]) / options.block[1]
@@ -108,15 +108,14 @@ def measure(options: Any) -> None:
         warnings.simplefilter("ignore")
         one = build_experiment(namelist, comm)
 
-    @compiled
-    def run(model: Any, parameters: Any, state: Any, steps: jax.Array) -> Any:
-        return jax.lax.fori_loop(0, steps, lambda _, x: model.step(parameters, x), state)
+    program = Program(one.model)
+    carry = program.start(one.parameters, one.state)
 
     def seconds(steps: int) -> float:
         """Of a step of the slowest rank, from the start, so that all turns compute the same."""
         comm.barrier()
         begin = time.perf_counter()
-        jax.block_until_ready(run(one.model, one.parameters, one.state, jax.numpy.asarray(steps)))
+        jax.block_until_ready(program(one.parameters, carry, steps))
         return max(comm.allgather(time.perf_counter() - begin)) / steps
 
     seconds(2)  # compiles
