@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from dassim.atmosphere.primitive.column import Continuity
 from dassim.atmosphere.primitive.model import DAMPING_POWER
@@ -52,10 +53,14 @@ def parts(model: Any, parameters: Any, state: Any) -> Iterator[Part]:
         ("acceleration", acceleration, parameters, here, flow.upward),
         ("advection of T", advection, here, *through),
         ("compression", compression, parameters, here, flow.outflow),
-        ("friction", friction, parameters, here, rates),
+        ("friction", friction, parameters, here),
         ("polar filter", polar_filter, rates),
     ):
         yield Part(name, STAGES, function, (model, *operands))
+    if model.fast_modes is not None:
+        moved = step(model, parameters, state).fields()
+        operands = (model, parameters, state.fields(), moved)
+        yield Part("fast modes", STAGES, fast_modes, operands)
     yield Part("physics of columns", 1, physics, (model, parameters, state))
 
 
@@ -88,20 +93,16 @@ def acceleration(model, parameters, here, upward):
 @compiled
 def advection(model, here, transports, upward):
     along_x, along_y = transports
-
-    def rate(tracer):
-        return tracer_flux_divergence(
-            model.grid,
-            tracer,
-            along_x,
-            along_y,
-            upward,
-            model.advection,
-            model.grid.mask.c,
-            model.vertical_advection,
-        )
-
-    return {name: rate(tracer) for name, tracer in here.tracers.items()}
+    return tracer_flux_divergence(
+        model.grid,
+        here.temperature,
+        along_x,
+        along_y,
+        upward,
+        model.advection,
+        model.grid.mask.c,
+        model.vertical_advection,
+    )
 
 
 @compiled
@@ -110,8 +111,16 @@ def compression(model, parameters, here, outflow):
 
 
 @compiled
-def friction(model, parameters, here, rates):
-    return replace(model, polar=None)._damped(parameters, here, rates)
+def friction(model, parameters, here):
+    return replace(model, polar=None)._friction(parameters, here)
+
+
+@compiled
+def fast_modes(model, parameters, fields, moved):
+    kappa, dt = parameters.air.kappa, model.time_step
+    return model.fast_modes.correction(
+        model.grid, model.polar, kappa, fields, fields, moved, jnp.asarray(dt)
+    )
 
 
 @compiled
@@ -134,6 +143,7 @@ def steps_without(model: Any, parameters: Any, state: Any) -> Iterator[Part]:
     for name, *given in (
         ("friction", model, replace(parameters, friction=LateralFriction())),
         ("polar filter", replace(model, polar=None), parameters),
+        ("fast modes", replace(model, fast_modes=None), parameters),
         ("physics of columns", model, replace(parameters, physics=())),
     ):
         yield Part(name, 1, step, (*given, state))

@@ -4,6 +4,7 @@ from dassim.atmosphere.primitive.analysis import PressureLevels, from_pressure_l
 from dassim.atmosphere.primitive.boundary_layer import BoundaryLayer
 from dassim.atmosphere.primitive.condensation import Condensation, PositiveHumidity
 from dassim.atmosphere.primitive.convection import DryAdjustment
+from dassim.atmosphere.primitive.fast_modes import FastModes
 from dassim.atmosphere.primitive.initial import BaroclinicZone, isothermal_rest
 from dassim.atmosphere.primitive.model import AtmosphereModel
 from dassim.atmosphere.primitive.moist_convection import BettsMiller
@@ -31,6 +32,7 @@ __all__ = [
     "Columns",
     "Condensation",
     "DryAdjustment",
+    "FastModes",
     "GreyRadiation",
     "HeldSuarez",
     "PositiveHumidity",

@@ -36,6 +36,7 @@ from dassim.atmosphere.primitive.column import (
     stretching,
     thickness,
 )
+from dassim.atmosphere.primitive.fast_modes import FastModes
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.atmosphere.primitive.state import VARIABLES, AtmosphereState
@@ -100,8 +101,8 @@ class View(eqx.Module):
 
     @property
     def tracers(self) -> dict[str, Field]:
-        """Temperature and what else the air carries."""
-        return {name: f for name, f in self.fields.items() if name not in ("u", "v", "ps")}
+        """What the air carries besides its temperature."""
+        return {name: f for name, f in self.fields.items() if name not in VARIABLES}
 
     @property
     def transports(self) -> Vector:
@@ -112,12 +113,14 @@ class View(eqx.Module):
 class AtmosphereModel(eqx.Module):
     """The discretised equations: which grid, which schemes, which time step (s).
 
-    ``polar``: the zonal filter of all tendencies, for grids that reach the poles.
+    ``polar``: the zonal filter of all tendencies, for grids that reach the poles. ``fast_modes``:
+    waves that move in substeps of their own; ``None``: all in steps of ``time_step``.
     """
 
     grid: Grid
     time_step: float = eqx.field(static=True)
     polar: PolarFilter | None = None
+    fast_modes: FastModes | None = None
     advection: Scheme = eqx.field(static=True, default=WENO(5))
     vertical_advection: Scheme = eqx.field(static=True, default=Centred(2))
     stepper: AbstractTimeStepper = RungeKutta3()
@@ -198,28 +201,37 @@ class AtmosphereModel(eqx.Module):
         at: AtmosphereState,
         dt: Any,
     ) -> AtmosphereState:
-        seconds = jnp.asarray(dt, base.ps.dtype)
-        rates = self.tendencies(parameters, at)
+        grid, here, seconds = self.grid, self.view(parameters, at), jnp.asarray(dt, base.ps.dtype)
+        transports, start = here.transports, base.fields()
+        rates = self._rates_of_air(parameters, here)
 
-        def moved(name: str) -> jax.Array:
-            return getattr(base, name) + seconds * self.grid.owned(rates[name])
+        def thickness_at(ps: Field) -> Field:
+            return Field.at("c", grid.owned(thickness(grid, ps)))
 
-        ps = moved("ps")
-        before, after = (
-            self.grid.owned(thickness(self.grid, Field.at("c", each))) for each in (base.ps, ps)
-        )
+        before = thickness_at(start["ps"])
 
-        def carried(name: str, value: jax.Array) -> jax.Array:
-            content = before * value + seconds * self.grid.owned(rates[name])
-            return content / after
+        def carried(name: str, rate: Field, after: Field) -> Field:
+            return (before * start[name] + seconds * rate) / after
 
+        moved = {name: start[name] + seconds * rates[name] for name in ("u", "v", "ps")}
+        moved["T"] = carried("T", rates["T"], thickness_at(moved["ps"]))
+        if self.fast_modes is not None:
+            change = self.fast_modes.correction(
+                grid, self.polar, parameters.air.kappa, start, at.fields(), moved, seconds
+            )
+            moved |= {name: moved[name] + getattr(change, name) for name in ("u", "v", "T")}
+            extra = volume_transports(grid, *change.wind, here.thickness)
+            transports = transports[0] + extra[0], transports[1] + extra[1]
+            rising = self._filtered(grid.mask.c, Continuity.of(grid, *transports).rising)
+            moved["ps"] = start["ps"] + seconds * rising
+        after = thickness_at(moved["ps"])
+        for name, rate in self._rates_of_tracers(parameters, here, transports).items():
+            moved[name] = carried(name, rate, after)
+        new = {name: grid.owned(field) for name, field in moved.items()}
         return replace(
             base,
-            u=moved("u"),
-            v=moved("v"),
-            T=carried("T", base.T),
-            ps=ps,
-            tracers={name: carried(name, tracer) for name, tracer in base.tracers.items()},
+            **{name: new[name] for name in VARIABLES},
+            tracers={name: new[name] for name in base.tracers},
             time=base.time + dt,
         )
 
@@ -228,29 +240,31 @@ class AtmosphereModel(eqx.Module):
     ) -> dict[str, Field]:
         """Rates of change at the owned points by the dynamics: of ``u`` and ``v`` (m/s2), of ``ps``
         (Pa/s), and of the contents ``h T`` and ``h c``."""
-        grid, here = self.grid, self.view(parameters, state)
-        transports = here.transports
-        outflow, rising, upward = Continuity.of(grid, *transports)
-        along_x, along_y = self._acceleration(parameters, here, upward)
+        here = self.view(parameters, state)
+        tracers = self._rates_of_tracers(parameters, here, here.transports)
+        return self._rates_of_air(parameters, here) | tracers
+
+    def _rates_of_air(self, parameters: AtmosphereParameters, here: View) -> dict[str, Field]:
+        """Of ``u``, ``v``, ``ps`` and of the content ``h T``."""
+        grid, flow = self.grid, Continuity.of(self.grid, *here.transports)
+        along_x, along_y = self._acceleration(parameters, here, flow.upward)
         rates = {
             "u": self._filtered(grid.mask.u, along_x),
             "v": self._filtered(grid.mask.v, along_y),
-            "ps": self._filtered(grid.mask.c, rising),
+            "ps": self._filtered(grid.mask.c, flow.rising),
         }
-        for name, tracer in here.tracers.items():
-            content = tracer_flux_divergence(
-                grid,
-                tracer,
-                *transports,
-                upward,
-                self.advection,
-                grid.mask.c,
-                self.vertical_advection,
-            )
-            if name == "T":
-                content = content + self._compression(parameters, here, outflow)
-            rates[name] = self._filtered(grid.mask.c, content)
-        return self._damped(parameters, here, rates)
+        if (friction := self._friction(parameters, here)) is not None:
+            rates |= {"u": rates["u"] + friction[0], "v": rates["v"] + friction[1]}
+        warming = self._compression(parameters, here, flow.outflow)
+        through = here.transports, flow.upward
+        return rates | {"T": self._carried(parameters, here, "T", *through, warming)}
+
+    def _rates_of_tracers(
+        self, parameters: AtmosphereParameters, here: View, transports: Vector
+    ) -> dict[str, Field]:
+        """Of the contents ``h c`` of what ``transports`` carry besides the temperature."""
+        through = transports, Continuity.of(self.grid, *transports).upward
+        return {name: self._carried(parameters, here, name, *through) for name in here.tracers}
 
     def _acceleration(self, parameters: AtmosphereParameters, here: View, upward: Field) -> Vector:
         """By inertia, the Coriolis force and the pressure gradient."""
@@ -280,26 +294,47 @@ class AtmosphereModel(eqx.Module):
         along = along + avg_y_f2c(through_y * avg_y_c2f(T) * along_y)
         return kappa * (along - pressure_work(here.weights, T, outflow)) / grid.area.c
 
-    def _damped(
-        self, parameters: AtmosphereParameters, here: View, rates: dict[str, Field]
-    ) -> dict[str, Field]:
-        """``rates`` with those of friction and diffusion."""
+    def _friction(self, parameters: AtmosphereParameters, here: View) -> Vector | None:
+        """Accelerations by friction and by the damping of divergence."""
         grid = self.grid
-        found: dict[str, list[Field]] = {}
-        for term in (parameters.friction, parameters.divergence_damping):
-            if (friction := term(grid, here.u, here.v)) is not None:
-                found.setdefault("u", []).append(masked(grid.mask.u, friction[0]))
-                found.setdefault("v", []).append(masked(grid.mask.v, friction[1]))
-        for name, tracer in here.tracers.items():
-            if (diffused := parameters.diffusion(grid, tracer, here.thickness)) is not None:
-                found[name] = [masked(grid.mask.c, diffused)]
-        damping = {name: sum_of(terms) for name, terms in found.items()}
-        return {
-            name: rate + self._filtered(True, damping[name], DAMPING_POWER)
-            if name in damping
-            else rate
-            for name, rate in rates.items()
-        }
+        terms = [
+            vector
+            for term in (parameters.friction, parameters.divergence_damping)
+            if (vector := term(grid, here.u, here.v)) is not None
+        ]
+        if not terms:
+            return None
+        along_x, along_y = (sum_of(list(along)) for along in zip(*terms, strict=True))
+        return (
+            self._filtered(grid.mask.u, along_x, DAMPING_POWER),
+            self._filtered(grid.mask.v, along_y, DAMPING_POWER),
+        )
+
+    def _carried(
+        self,
+        parameters: AtmosphereParameters,
+        here: View,
+        name: str,
+        transports: Vector,
+        upward: Field,
+        source: Any = 0.0,
+    ) -> Field:
+        """Rate of the content of ``name`` by what flows through the faces, a ``source`` and
+        diffusion."""
+        grid, tracer, wet = self.grid, here.fields[name], self.grid.mask.c
+        advection = tracer_flux_divergence(
+            grid,
+            tracer,
+            transports[0],
+            transports[1],
+            upward,
+            self.advection,
+            wet,
+            self.vertical_advection,
+        )
+        rate = self._filtered(wet, advection + source)
+        diffused = parameters.diffusion(grid, tracer, here.thickness)
+        return rate if diffused is None else rate + self._filtered(wet, diffused, DAMPING_POWER)
 
     def _filtered(self, mask: Any, rate: Field, power: int = 1) -> Field:
         owned = self.grid.owned(masked(mask, rate))

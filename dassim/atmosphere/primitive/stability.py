@@ -29,7 +29,8 @@ def stability_limits(
 
         advection       dt (|u|/dx + |v|/dy + |w|/dz)
         Coriolis        dt |f|
-        Lamb waves      dt c k
+        Lamb waves      dt c k,               per substep where these are taken out
+        gravity waves   dt c_m k,             of the fastest mode that is not taken out then
         friction        dt (nu k^2 + nu_4 k^4),   divergence damping and diffusion likewise
     """
     return limits(model.grid, model.time_step, _rates(model, parameters, state, speed))
@@ -49,8 +50,13 @@ def _rates(
     rates: list[Rate] = [
         ("advection (Courant number)", courant, min(1.0, stepper.oscillation_limit)),
         ("Coriolis force", abs(grid.coriolis.c), stepper.oscillation_limit),
-        ("Lamb waves", fastest * wavenumber, stepper.oscillation_limit),
     ]
+    if (modes := model.fast_modes) is None:
+        rates.append(("Lamb waves", fastest * wavenumber, stepper.oscillation_limit))
+    else:
+        left = modes.fastest_left * wavenumber
+        rates.append(("Lamb waves in substeps", fastest * wavenumber / modes.substeps, 2.0))
+        rates.append(("gravity waves", left, stepper.oscillation_limit))
     for kind, term in (("viscosity", parameters.friction), ("diffusivity", parameters.diffusion)):
         rates += damping_rates(grid, kind, term, wavenumber2, stepper.decay_limit)
     return rates

@@ -16,6 +16,7 @@ from dassim.atmosphere import primitive as model_of
 from dassim.atmosphere.primitive import AtmosphereModel, AtmosphereParameters, AtmosphereState
 from dassim.atmosphere.primitive.output import kinetic_energy_in_all
 from dassim.atmosphere.primitive.stability import stability_limits
+from dassim.atmosphere.primitive.water import Air
 from dassim.atmosphere.shallow_water import Planet
 from dassim.config.arrays import as_arrays
 from dassim.config.atmosphere.columns import process
@@ -62,11 +63,12 @@ def build_atmosphere(
     ground = ground_height(namelist.orography, grid)
     start = start_of(namelist.initial, grid, planet, physics, ground)
     surface, wetness = surface_temperature(namelist.surface, grid, time)
-    polar = physics.polar_filter
+    polar = physics.polar_filter and PolarFilter.on(grid, physics.polar_filter.latitude)
     model = AtmosphereModel(
         grid,
         time.step,
-        polar=None if polar is None else PolarFilter.on(grid, polar.latitude),
+        polar=polar,
+        fast_modes=fast_modes(physics, grid, time.step, polar),
         advection=advection_scheme(physics.advection),
         vertical_advection=advection_scheme(physics.vertical_advection),
         stepper=time_stepper(physics.stepper),
@@ -89,6 +91,26 @@ def build_atmosphere(
             warnings.warn(doubt, stacklevel=2)
     objectives = Objectives(number)
     return Experiment(namelist.name, model, parameters, state, time, objectives=objectives)
+
+
+def fast_modes(
+    physics: schema.Physics, grid: Grid, step: float, polar: PolarFilter | None
+) -> model_of.FastModes | None:
+    """The modes that move in substeps of their own, if any."""
+    section = physics.fast_modes
+    if section is None:
+        return None
+    if section.modes > grid.levels.count:
+        message = mismatch(
+            f"{section.modes} modes",
+            f"at most as many as there are levels, {grid.levels.count}",
+            "take fewer, 3 for example",
+        )
+        raise NamelistError([Problem(("physics", "fast_modes", "modes"), message)])
+    air = Air(physics.gas_constant, physics.heat_capacity)
+    return model_of.FastModes.for_grid(
+        grid, step, air, polar, count=section.modes, courant=section.courant
+    )
 
 
 def coefficients(physics: schema.Physics, ground: np.ndarray) -> AtmosphereParameters:

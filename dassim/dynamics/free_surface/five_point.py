@@ -47,6 +47,11 @@ class Overlap(NamedTuple):
         (y, x), (ny, nx) = self.halo, values.shape[-2:]
         return values[..., y : ny - y, x : nx - x]
 
+    def padded(self, values: jax.Array) -> jax.Array:
+        """Owned points, with zeros in the halos."""
+        y, x = self.halo
+        return jnp.pad(values, [(0, 0)] * (values.ndim - 2) + [(y, y), (x, x)])
+
 
 def five_point(
     west: jax.Array, south: jax.Array, values: jax.Array, wrap: tuple[bool, bool]

@@ -16,21 +16,24 @@ increment are all that the substeps carry and exchange, and x_k all that the rev
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from dassim.dynamics.free_surface.averaging import LEAST_DISPERSION, averaging_filter
+from dassim.dynamics.free_surface.averaging import LEAST_DISPERSION
 from dassim.dynamics.free_surface.five_point import Overlap, five_point
 from dassim.dynamics.free_surface.interface import (
     AbstractFreeSurface,
     Columns,
     FreeSurfaceStep,
     wave_stiffness,
+)
+from dassim.dynamics.free_surface.substeps import (
+    SubstepWeights,
+    substep_weights,
+    weighted_increments,
 )
 from dassim.grid import Field, Grid, apply
 from dassim.grid.operators import avg_x_f2c, avg_y_f2c
@@ -113,7 +116,13 @@ class SplitExplicit(AbstractFreeSurface):
             steady=grid.owned(-(tau**2) * divergence),
         )
         rise = grid.owned(tau * inflow)
-        totals = _run(grid.domain, rise, rates, weights, self._per_exchange(grid.domain, weights))
+        overlap = Overlap(grid.domain, self._per_exchange(grid.domain, weights))
+
+        def push(rates: Rates, x: jax.Array) -> jax.Array:
+            waves = five_point(rates.west, rates.south, x, overlap.wrap)
+            return rates.response * waves + rates.steady
+
+        totals = weighted_increments(push, rates, rise, weights, overlap)
         return grid.exchange((Field.at("c", totals[0]), Field.at("c", totals[1])), 1)
 
     def _per_exchange(self, domain: Domain, weights: SubstepWeights) -> int:
@@ -148,32 +157,6 @@ def fastest_waves(grid: Grid, gravity: float = 9.81) -> Field:
     return apply(jnp.sqrt, 0.5 * around)
 
 
-class SubstepWeights(NamedTuple):
-    """Weights of the increments ``x_k``, ``k = 1 ... M*``, in the filtered velocities::
-
-    end of step:  u_0 + dt a_0 - dt g grad(sum_k end_k x_k)
-    mean of step: u_0 + dt centre a_0 - dt g grad(sum_k mean_k x_k)
-
-    The first is ``sum_m a_m u_m``, the second ``sum_k b_k u_{k-1/2}``, with the filter's a and b
-    and ``u_{k-1/2}`` the velocity between x_{k-1} and x_k.
-    """
-
-    end: np.ndarray
-    mean: np.ndarray
-    centre: float
-
-
-@cache
-def substep_weights(substeps: int, slope: float) -> SubstepWeights:
-    transport = averaging_filter(substeps, slope).secondary
-    following = np.append(transport[1:], 0.0)
-    return SubstepWeights(
-        end=0.5 * (transport + following),
-        mean=np.cumsum(following[::-1])[::-1] / substeps,
-        centre=float(transport @ (np.arange(len(transport)) + 0.5) / substeps),
-    )
-
-
 class Rates(NamedTuple):
     """What is constant in the substeps, all ``(ny, nx)``: stiffness of the western and southern
     face (m2/s2), ``tau^2 / area`` (s2/m2), and the steady part of the increment (m)."""
@@ -182,44 +165,3 @@ class Rates(NamedTuple):
     south: jax.Array
     response: jax.Array
     steady: jax.Array
-
-
-def _run(
-    domain: Domain, rise: jax.Array, rates: Rates, weights: SubstepWeights, per_exchange: int
-) -> tuple[jax.Array, jax.Array]:
-    """The two weighted sums over all substeps, ``(ny, nx)`` on owned points.
-
-    Along a divided axis the arrays have ``per_exchange`` points of halo. Each substep spoils one
-    more of them from the edge inwards; the owned points stay right until the next exchange.
-    """
-    overlap = Overlap(domain, per_exchange)
-    rates = overlap.extend(rates)
-
-    def substep(carry, weights):
-        x, rise, totals = carry
-        waves = five_point(rates.west, rates.south, x, overlap.wrap)
-        rise = rise + rates.response * waves + rates.steady
-        x = x + rise
-        end, mean = weights
-        totals = (totals[0] + end * overlap.owned(x), totals[1] + mean * overlap.owned(x))
-        return (x, rise, totals), None
-
-    def stretch(carry, weights):
-        (x, rise), totals = carry
-        start = (*overlap.extend((x, rise)), totals)
-        (x, rise, totals), _ = jax.lax.scan(substep, start, weights)
-        return ((overlap.owned(x), overlap.owned(rise)), totals), None
-
-    def stretches(weights):
-        count = math.ceil(len(weights) / per_exchange)
-        filled = np.pad(weights, (0, count * per_exchange - len(weights)))
-        return jnp.asarray(filled.reshape(count, per_exchange), rise.dtype)
-
-    zero = jnp.zeros_like(rise)
-    start = ((zero, rise), (zero, zero))
-    each = (stretches(weights.end), stretches(weights.mean))
-    if each[0].shape[0] == 1:  # without a scan of length 1, which would copy what it saves
-        (_, totals), _ = stretch(start, jax.tree.map(lambda w: w[0], each))
-    else:
-        (_, totals), _ = jax.lax.scan(stretch, start, each)
-    return totals

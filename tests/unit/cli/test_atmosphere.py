@@ -140,7 +140,7 @@ def test_hybrid_levels_are_run_written_and_drawn(dassim, tmp_path):
             "grid.ny=16",
             "vertical={type: hybrid, a: [10 , 200, 300, 100, 0], b: [0, 0, 0.2, 0.75, 1], "
             "reference_pressure: 1 hPa}",
-            "time.duration=10 min",
+            "time={duration: 10 min, step: 5 min}",
             "output=[{name: fields, every: 5 min, kind: snapshot, variables: [u, T, p, ps]}]",
         ]
     )
@@ -161,7 +161,7 @@ def test_a_slab_ocean_changes_its_temperature_and_is_written(dassim, tmp_path):
     small = with_set(
         [
             *SMALLER["aquaplanet"],
-            "time.duration=10 min",
+            "time={duration: 10 min, step: 5 min}",
             "surface={type: slab, depth: 2.4 m, temperature: 290 K}",
             "output=[{name: fields, every: 10 min, kind: snapshot, variables: [T, q, Ts]}, "
             "{name: mean, every: 10 min, variables: [pr, evspsbl, rlut]}]",

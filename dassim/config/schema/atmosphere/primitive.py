@@ -126,6 +126,19 @@ AirVertical = Annotated[
 # -- physics --------------------------------------------------------------------------------------
 
 
+class FastModes(Section):
+    """The fastest vertical modes of gravity waves, moved in substeps of their own and averaged.
+
+    Without them the time step is bound by the Lamb wave; with three taken out it can be about four
+    times as long. The wind, and the first mode that is left, bind it then.
+    """
+
+    modes: Annotated[int, Field(ge=1)] = 3
+    """How many modes."""
+    courant: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Length of a substep over its stability limit."""
+
+
 class DivergenceDamping(Section):
     """Damping of divergent motion: gravity waves."""
 
@@ -164,6 +177,8 @@ class Physics(Section):
     """Time stepping."""
     polar_filter: PolarFilter | None = None
     """Zonal filter, for grids that reach the poles; none when left out."""
+    fast_modes: FastModes | None = None
+    """Substeps for the fastest gravity waves; none when left out."""
     friction: Friction = Friction()
     """Lateral friction."""
     divergence_damping: DivergenceDamping = DivergenceDamping()
