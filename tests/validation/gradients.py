@@ -1,14 +1,14 @@
-"""Gradients through 50 steps of every namelist, from rest and in motion.
+"""Gradients through 50 steps of every namelist, from its start and in motion.
 
 The cost is a sum of squares of the whole state at the end. Derivatives are taken in the initial
 state, wind stress, heat flux, viscosity, diffusivity, drag and all other numbers of the model at
-once; what a namelist leaves out is added, so that every namelist has all of these.
+once; what a namelist of the ocean leaves out is added, so that each of them has all of these.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import partial, singledispatch
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ import numpy as np
 
 from dassim.assimilation.checks import random_like, split
 from dassim.ocean import OceanParameters
-from tests.models.namelists import OCEAN, SMALLER, build, integrate
+from tests.models.namelists import ATMOSPHERE, OCEAN, SMALLER, build, integrate
 from tests.validation.report import Check, case
 
 STEPS, SPIN_UP = 50, 50
@@ -26,12 +26,18 @@ SAMPLES = 3
 """Of the cost's round-off."""
 CLEAR = 4.0
 """Times the round-off; smaller remainders tell nothing."""
-SMALLEST = {"u": 1e-2, "v": 1e-2, "T": 1e-1, "S": 1e-2, "eta": 1e-2}
+SMALLEST = {"u": 1e-2, "v": 1e-2, "T": 1e-1, "S": 1e-2, "eta": 1e-2, "h": 1.0, "ps": 10.0}
 """Perturbations of the state at size 1; those of parameters are in proportion to their values."""
 
 
-def with_all_processes(parameters: OceanParameters, model) -> OceanParameters:
+@singledispatch
+def with_all_processes(parameters, model):
     """Every process that the gradient is taken of is there, if only weakly."""
+    return parameters
+
+
+@with_all_processes.register
+def _(parameters: OceanParameters, model) -> OceanParameters:
     mask = {at: model.grid.owned_mask(at, levels=False) for at in "cuv"}
 
     def default(value, fallback):
@@ -71,7 +77,9 @@ def direction(model, parameters, state, moving: bool):
         for name, field in state.fields().items():
             if name in SMALLEST:
                 still = 0.0 if name in ("u", "v") and not moving else 1.0
-                wet = model.grid.owned_mask(field.location, levels=name != "eta")
+                wet = model.grid.owned_mask(
+                    field.location, levels=jnp.ndim(getattr(state, name)) == 3
+                )
                 changes[name] = still * SMALLEST[name] * getattr(noise, name) * wet
         before = None if state.previous is None else of_state(noise.previous, state.previous)
         tracers = {name: 0.0 * value for name, value in state.tracers.items()}
@@ -145,7 +153,7 @@ def _pairs(tree, other):
     return zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
 
 
-for each in OCEAN:
+for each in (*OCEAN, *ATMOSPHERE):
     case(f"gradients of {each}", "identities", minutes=3)(partial(checks_of, each))
 
 

@@ -59,7 +59,7 @@ def parts(model: Any, parameters: Any, state: Any) -> Iterator[Part]:
         yield Part(name, STAGES, function, (model, *operands))
     if model.fast_modes is not None:
         moved = step(model, parameters, state).fields()
-        operands = (model, parameters, state.fields(), moved)
+        operands = (model, state.fields(), moved)
         yield Part("fast modes", STAGES, fast_modes, operands)
     yield Part("physics of columns", 1, physics, (model, parameters, state))
 
@@ -116,11 +116,9 @@ def friction(model, parameters, here):
 
 
 @compiled
-def fast_modes(model, parameters, fields, moved):
-    kappa, dt = parameters.air.kappa, model.time_step
-    return model.fast_modes.correction(
-        model.grid, model.polar, kappa, fields, fields, moved, jnp.asarray(dt)
-    )
+def fast_modes(model, fields, moved):
+    dt = jnp.asarray(model.time_step)
+    return model.fast_modes.correction(model.grid, model.polar, fields, fields, moved, dt)
 
 
 @compiled

@@ -17,10 +17,10 @@ are all of these weights: fields that are constant along y and x.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
 from dassim.dynamics.continuity import horizontal_outflow, vertical_transport
 from dassim.grid import Field, Grid, Span, apply
@@ -94,7 +94,7 @@ class Weights(NamedTuple):
             return jnp.log(lower / jnp.where(upper > 0.0, upper, lower))
 
         def part(upper, lower, log):
-            return jnp.where(upper > 0.0, 1.0 - upper / (lower - upper) * log, np.log(2.0))
+            return jnp.where(upper > 0.0, 1.0 - upper / (lower - upper) * log, math.log(2.0))
 
         log = apply(between, upper, lower)
         alpha = apply(part, upper, lower, log)

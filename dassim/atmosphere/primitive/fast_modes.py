@@ -1,13 +1,13 @@
 """The fastest vertical modes in short substeps of their own, averaged in time.
 
 Linear gravity waves fall into vertical modes, each a shallow layer with a speed of its own: in 20
-levels 304 m/s (the Lamb wave), 148, 65, 40, ... Explicit time steps of everything are bound by the
+levels 305 m/s (the Lamb wave), 152, 69, 40, ... Explicit time steps of everything are bound by the
 first of them. Here a few modes are taken out, and everything else advances in steps that the
 others and the wind allow (Madala 1981, in: Finite-difference techniques for vectorized fluid
 dynamics calculations, Springer, 56; substeps and averaging are those of the ocean's free surface).
 
-With ``u_j`` and ``P_j`` the amplitudes of the velocity and of the potential ``geopotential +
-R T ln(ps)`` in mode j, the waves of the modes taken out obey::
+With ``u_j`` and ``P_j`` the amplitudes in mode j of the velocity and of the potential that drives
+it (``geopotential + R T ln(ps)`` in sigma coordinates), the waves of the modes taken out obey::
 
     d(u_j)/dt = a_j - grad(P_j),      d(P_j)/dt = b_j - sum over i of M_ji div(u_i)
 
@@ -34,6 +34,8 @@ from dassim.atmosphere.primitive.column import (
     follows_ground,
     geopotential,
     pressure_work,
+    relative_faces,
+    thickness,
 )
 from dassim.atmosphere.primitive.water import Air
 from dassim.dynamics.free_surface import (
@@ -63,59 +65,121 @@ WARM = 320.0  # K: no column's waves are faster than those of isothermal air thi
 
 class Modes(eqx.Module):
     """The ``m`` fastest vertical modes of air that has the temperature of the standard atmosphere,
-    over ground at the reference pressure. Constant arrays.
+    over ground at the reference pressure, and what they do in any column. Constant arrays.
 
     ``profile (nz, m)`` of velocity and potential in the modes, ``amplitude (m, nz)`` of the modes
-    in a profile, ``speeds (nz)`` (m/s) of all modes. ``potential (m, nz)`` of the modes per
-    temperature of the levels, and ``ground (m, nz)`` per temperature and logarithm of the surface
-    pressure (m2/(s2 K)). ``stiffness (m, m, nz)`` (m2/(s2 K)): M per temperature of the levels.
-    Unit divergence in the modes brings ``squeezing (nz, m)``, of which ``kappa T`` is cooling, and
-    ``sinking (nz - 1, m)``: the flow of pressure down through the inner faces (Pa).
+    in a profile, ``speeds (nz)`` (m/s) of all modes. What follows is tabulated at ``n`` surface
+    pressures ``ps`` (Pa), between which the columns' are interpolated; in sigma coordinates one is
+    enough. ``potential (n, m, nz)`` of the modes per temperature of the levels (m2/(s2 K)), and
+    ``ground (n, m, nz)`` per temperature and logarithm of the surface pressure; ``stiffness
+    (n, m m, nz)`` (m2/(s2 K)): M per temperature of the levels. Unit divergence in the modes brings
+    ``squeezing (n, nz, m)``, of which ``kappa T`` is cooling, and ``sinking (n, nz - 1, m)``: the
+    flow of pressure down through the inner faces (Pa). ``left`` (m2/(s2 K)): square of the fastest
+    speed that is left to everything else, over the temperature of isothermal air.
     """
 
     profile: jax.Array
     amplitude: jax.Array
+    ps: jax.Array
     potential: jax.Array
     ground: jax.Array
     stiffness: jax.Array
     squeezing: jax.Array
     sinking: jax.Array
     speeds: tuple[float, ...] = eqx.field(static=True)
+    left: float = eqx.field(static=True)
 
     @classmethod
     def of(cls, grid: Grid, count: int, air: Air) -> Modes:
-        weights = Weights.of(grid, Field.constant(REFERENCE_PRESSURE))
-        dz = _column(grid.levels.dz.c)[:, 0]
+        standard = Column.over(grid, REFERENCE_PRESSURE)
+        eigenvalues, vectors = np.linalg.eig(
+            standard.stiffness(standard_temperature(standard.pressure), air)
+        )
+        order = np.argsort(-np.real(eigenvalues))
+        squares, vectors = np.real(eigenvalues)[order], np.real(vectors)[:, order]
+        vectors = vectors * np.sign(vectors[-1])
+        profile, amplitude = vectors[:, :count], np.linalg.inv(vectors)[:count]
+        rest = np.eye(len(squares)) - profile @ amplitude
+        isothermal = standard.stiffness(np.ones(len(squares)), air)
+        left = float(np.max(np.real(np.linalg.eigvals(rest @ isothermal @ rest)), initial=0.0))
+
+        def stiffness(column: Column) -> np.ndarray:
+            each = [amplitude @ column.stiffness(T, air) @ profile for T in np.eye(len(squares))]
+            return np.stack(each, axis=-1).reshape(count * count, -1)
+
+        pressures = surface_pressures(grid)
+        columns = [Column.over(grid, ps) for ps in pressures]
+        tables = (
+            [air.gas_constant * amplitude @ column.height for column in columns],
+            [air.gas_constant * amplitude @ column.heavier for column in columns],
+            [stiffness(column) for column in columns],
+            [column.squeezing @ profile for column in columns],
+            [column.sinking @ profile for column in columns],
+        )
+        dtype = grid.levels.dz.c.data.dtype
+        arrays = (profile, amplitude, pressures, *(np.stack(table) for table in tables))
+        speeds = tuple(float(c) for c in np.sqrt(np.maximum(squares, 0.0)))
+        return cls(*(jnp.asarray(each, dtype) for each in arrays), speeds=speeds, left=left)
+
+    def shares(self, ps: Field) -> jax.Array | None:
+        """``(n, ny, nx)``, of the tabulated pressures in that of columns; ``None`` of one alone."""
+        if self.ps.size == 1:
+            return None
+        place = (ps.data[0] - self.ps[0]) / (self.ps[1] - self.ps[0])
+        place = jnp.clip(place, 0.0, self.ps.size - 1.0)
+        apart = abs(place - jnp.arange(self.ps.size, dtype=place.dtype)[:, None, None])
+        return jnp.maximum(0.0, 1.0 - apart)
+
+
+class Column(NamedTuple):
+    """Matrices of the levels over ground at one pressure. ``pressure (nz)`` and ``thickness (nz)``
+    (Pa). Geopotential over R by temperature: ``height (nz, nz)``; force over R, as a potential, by
+    temperature per logarithm of the surface pressure: ``heavier (nz, nz)``. By unit divergence of
+    levels: ``squeezing (nz, nz)``, ``sinking (nz - 1, nz)`` through the inner faces (Pa)."""
+
+    ps: float
+    pressure: np.ndarray
+    thickness: np.ndarray
+    height: np.ndarray
+    heavier: np.ndarray
+    squeezing: np.ndarray
+    sinking: np.ndarray
+
+    @classmethod
+    def over(cls, grid: Grid, ps: float) -> Column:
+        ground, one = Field.constant(ps), Field.constant(1.0)
+        weights, h = Weights.of(grid, ground), thickness(grid, ground)
+        dz, b = _column(h)[:, 0], _column(follows_ground(grid))
         unit = Field(jnp.eye(dz.size)[:, :, None], (Span("c"), Span("c"), None))
         height = _column(geopotential(weights, 1.0, unit, Field.constant(0.0)))
-        outflow = grid.levels.dz.c * unit
-        squeezing = _column(pressure_work(weights, Field.constant(1.0), outflow)) / dz[:, None]
-        above = np.tril(np.ones((dz.size, dz.size)))[:-1]
-        sinking = (_column(follows_ground(grid))[1:-1] - above) * dz
-
-        def stiffness(T: np.ndarray) -> np.ndarray:
-            """M in terms of levels, of air of the temperatures ``T (nz)``."""
-            cooling = air.kappa * T[:, None] * squeezing
-            cooling = cooling + _mean_of_faces(sinking * np.diff(T)[:, None]) / dz[:, None]
-            return air.gas_constant * (height @ cooling + np.outer(T, dz / REFERENCE_PRESSURE))
-
-        pressure = REFERENCE_PRESSURE * np.exp(_column(weights.level)[:, 0])
-        eigenvalues, vectors = np.linalg.eig(stiffness(standard_temperature(pressure)))
-        order = np.argsort(-np.real(eigenvalues))
-        squares, profiles = np.real(eigenvalues)[order], np.real(vectors)[:, order]
-        profile, amplitude = profiles[:, :count], np.linalg.inv(profiles)[:count]
-        dtype = grid.levels.dz.c.data.dtype
-        arrays = (
-            profile,
-            amplitude,
-            air.gas_constant * amplitude @ height,
-            air.gas_constant * amplitude,
-            np.stack([amplitude @ stiffness(T) @ profile for T in np.eye(dz.size)], axis=-1),
-            squeezing @ profile,
-            sinking @ profile,
+        work = _column(pressure_work(weights, one, h * unit))
+        # d(ln p)/d(ln ps) of the faces below, and how much it differs between those of a level
+        follows = b[1:, 0] / _column(relative_faces(grid, ground))[1:, 0]
+        below = np.triu(np.tile(np.diff(follows, prepend=0.0), (dz.size, 1)), 1)
+        return cls(
+            ps,
+            ps * np.exp(_column(weights.level)[:, 0]),
+            dz,
+            height,
+            below + np.diag(follows),
+            work / dz[:, None],
+            (b[1:-1] - np.tril(np.ones((dz.size, dz.size)))[:-1]) * dz,
         )
-        speeds = tuple(float(c) for c in np.sqrt(np.maximum(squares, 0.0)))
-        return cls(*(jnp.asarray(each, dtype) for each in arrays), speeds=speeds)
+
+    def stiffness(self, T: np.ndarray, air: Air) -> np.ndarray:
+        """M in terms of levels, of air of the temperatures ``T (nz)``."""
+        cooling = air.kappa * T[:, None] * self.squeezing
+        inner = np.pad(self.sinking * np.diff(T)[:, None], ((1, 1), (0, 0)))
+        cooling = cooling + 0.5 * (inner[:-1] + inner[1:]) / self.thickness[:, None]
+        force = np.outer(self.heavier @ T, self.thickness / self.ps)
+        return air.gas_constant * (self.height @ cooling + force)
+
+
+def surface_pressures(grid: Grid) -> np.ndarray:
+    """At which the operators of columns are tabulated (Pa)."""
+    if grid.levels.a is None:
+        return np.array([REFERENCE_PRESSURE])
+    return np.linspace(max(5e4, 1.05 * grid.levels.least_pressure), 1.05e5, 6)
 
 
 def standard_temperature(pressure: np.ndarray) -> np.ndarray:
@@ -125,8 +189,8 @@ def standard_temperature(pressure: np.ndarray) -> np.ndarray:
 
 class Correction(NamedTuple):
     """What the fast modes change in a step: ``u``, ``v`` (m/s) and ``T`` (K), owned points; and the
-    ``wind`` (m/s) that carries tracers: the mean velocity of the step less that of the state
-    ``at``, with one point of halo."""
+    ``wind`` (m/s) that carries tracers besides that of the state ``at``: in the fast modes, the
+    mean velocity of the step less that of ``at``, with one point of halo."""
 
     u: Field
     v: Field
@@ -135,11 +199,13 @@ class Correction(NamedTuple):
 
 
 class FastModes(eqx.Module):
-    """Substeps for ``modes`` in every stage, averaged by the filter of Shchepetkin and McWilliams
-    (2005) that damps least."""
+    """As many ``substeps`` for ``modes`` in every stage, however long, averaged by the filter of
+    Shchepetkin and McWilliams (2005) that damps least. ``kappa`` of the air as it is in the modes:
+    both are no parameters that vary."""
 
     modes: Modes
     substeps: int = eqx.field(static=True)
+    kappa: float = eqx.field(static=True)
 
     @classmethod
     def for_grid(
@@ -155,24 +221,20 @@ class FastModes(eqx.Module):
         """As many substeps as keep each below ``courant`` times the stability limit in air of
         :data:`WARM`. All ranks call this together."""
         if not 1 <= count <= grid.levels.count:
-            raise ValueError(f"found {count} modes; expected 1 to {grid.levels.count}")
+            raise ValueError(
+                f"found {count} modes; expected 1 to {grid.levels.count}, the number of levels; "
+                f"take 3 for example"
+            )
         squares = grid.owned(zonal_resolution(grid, polar) ** -2.0 + grid.dy.c**-2.0)
         narrowest = max(grid.domain.comm.allgather(float(squares.max()))) ** 0.5
         fastest = math.sqrt(air.gas_constant * WARM / (1.0 - air.kappa))
         substeps = math.ceil(time_step * fastest * narrowest / courant)
-        return cls(Modes.of(grid, count, air), max(1, substeps))
-
-    @property
-    def fastest_left(self) -> float:
-        """Speed of the fastest mode that is left to the long steps (m/s)."""
-        speeds, count = self.modes.speeds, self.modes.amplitude.shape[0]
-        return speeds[count] if count < len(speeds) else 0.0
+        return cls(Modes.of(grid, count, air), max(1, substeps), air.kappa)
 
     def correction(
         self,
         grid: Grid,
         polar: PolarFilter | None,
-        kappa: Any,
         base: Mapping[str, Field],
         at: Mapping[str, Field],
         moved: Mapping[str, Field],
@@ -181,16 +243,18 @@ class FastModes(eqx.Module):
         """Where the full equations, with the rates at the state ``at``, have ``moved`` the state
         ``base`` in ``dt`` seconds. All fields hold owned points."""
         modes, T, ps = self.modes, at["T"], at["ps"]
-        warmth = product(modes.ground, T)
+        shares = modes.shares(ps)
+        warmth = mixed(modes.ground, shares, T)
 
         def potential(warming: Field, heavier: Field) -> Field:
-            return product(modes.potential, warming) + warmth * heavier
+            return mixed(modes.potential, shares, warming) + warmth * heavier
 
         behind = potential(base["T"] - T, apply(jnp.log, base["ps"] / ps))
         rise = potential(moved["T"] - base["T"], (moved["ps"] - base["ps"]) / ps)
         late = [product(modes.amplitude, base[name] - at[name]) for name in "uv"]
         gain = [product(modes.amplitude, moved[name] - base[name]) for name in "uv"]
-        stiffness = jnp.einsum("ijk,kyx->ijyx", modes.stiffness, T.data)
+        count = modes.amplitude.shape[0]
+        stiffness = mixed(modes.stiffness, shares, T).data.reshape(count, count, *T.data.shape[1:])
 
         def along(location: Location, field: Field) -> Field:
             owned = grid.owned(masked(getattr(grid.mask, location), field))
@@ -212,28 +276,28 @@ class FastModes(eqx.Module):
 
         weights, tau = substep_weights(self.substeps, LEAST_DAMPING), dt / self.substeps
         overlap = Overlap(grid.domain, 1)
-        west, south = overlap.extend([grid.owned(face) for face in open_faces(grid)])
+        west, south = (overlap.cut(face) for face in open_faces(grid))
 
-        def push(steady: jax.Array, x: jax.Array) -> jax.Array:
+        def push(x: jax.Array) -> jax.Array:
             waves = overlap.owned(five_point(west, south, x, overlap.wrap))
             waves = stretched(Field.at("c", waves) / grid.area.c, power=2)
-            return overlap.padded(tau**2 * waves.data) + steady
+            return overlap.padded((tau**2 * (waves + steady)).data)
 
         first = tau * (rising - 0.5 * tau * steady)
-        sums = weighted_increments(push, (tau**2 * steady).data, first.data, weights, overlap)
+        sums = weighted_increments(push, first.data, weights, overlap)
         at_end, in_mean = (Field.at("c", total) for total in sums)
 
         end, mean = slopes(behind + at_end, in_mean)
         wind = [
-            before + dt * (weights.centre * push - down)
-            for before, push, down in zip(late, force, mean, strict=True)
+            before + dt * (weights.centre * onward - down)
+            for before, onward, down in zip(late, force, mean, strict=True)
         ]
         around = grid.exchange(wind, 1)
         spread = Field.at("c", grid.owned(divergence(grid.horizontal, *around)))
-        cooling = kappa * T * product(modes.squeezing, spread)
-        sinking = product(modes.sinking, spread)
+        cooling = self.kappa * T * mixed(modes.squeezing, shares, spread)
+        sinking = mixed(modes.sinking, shares, spread)
         sinking = Field(sinking.data, (Span("f", 1), *sinking.spans[1:]))
-        cooling = cooling + avg_z_f2c(with_ends_z(sinking * diff_z_c2f(T))) / grid.levels.dz.c
+        cooling = cooling + avg_z_f2c(with_ends_z(sinking * diff_z_c2f(T))) / thickness(grid, ps)
         return Correction(
             u=-dt * product(modes.profile, end[0]),
             v=-dt * product(modes.profile, end[1]),
@@ -247,6 +311,14 @@ def product(matrix: jax.Array, column: Field) -> Field:
     return Field(jnp.einsum("ij,jyx->iyx", matrix, column.data), column.spans)
 
 
+def mixed(tables: jax.Array, shares: jax.Array | None, column: Field) -> Field:
+    """``product`` with ``tables (n, i, j)``, of which columns have their ``shares (n, ny, nx)``."""
+    if shares is None:
+        return product(tables[0], column)
+    each = jnp.einsum("nij,jyx->niyx", tables, column.data)
+    return Field(jnp.einsum("nyx,niyx->iyx", shares, each), column.spans)
+
+
 def open_faces(grid: Grid) -> Vector:
     """Length over distance of the faces around cells, 0 where they are closed."""
     return wave_stiffness(grid, 1.0, 1.0 * grid.mask.u, 1.0 * grid.mask.v)
@@ -255,9 +327,3 @@ def open_faces(grid: Grid) -> Vector:
 def _column(field: Field) -> np.ndarray:
     """Of fields along z, and along y if they vary there."""
     return np.asarray(field.data, float)[:, :, 0]
-
-
-def _mean_of_faces(inner: np.ndarray) -> np.ndarray:
-    """At levels ``(nz, n)``, of values at the inner faces, 0 at the outer ones."""
-    ends = np.pad(inner, ((1, 1), (0, 0)))
-    return 0.5 * (ends[:-1] + ends[1:])

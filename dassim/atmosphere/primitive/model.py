@@ -217,7 +217,7 @@ class AtmosphereModel(eqx.Module):
         moved["T"] = carried("T", rates["T"], thickness_at(moved["ps"]))
         if self.fast_modes is not None:
             change = self.fast_modes.correction(
-                grid, self.polar, parameters.air.kappa, start, at.fields(), moved, seconds
+                grid, self.polar, start, at.fields(), moved, seconds
             )
             moved |= {name: moved[name] + getattr(change, name) for name in ("u", "v", "T")}
             extra = volume_transports(grid, *change.wind, here.thickness)

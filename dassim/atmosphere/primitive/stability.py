@@ -30,7 +30,8 @@ def stability_limits(
         advection       dt (|u|/dx + |v|/dy + |w|/dz)
         Coriolis        dt |f|
         Lamb waves      dt c k,               per substep where these are taken out
-        gravity waves   dt c_m k,             of the fastest mode that is not taken out then
+        gravity waves   dt c_m k,             of the fastest that are left then, in isothermal air
+                                              as warm as the column on average
         friction        dt (nu k^2 + nu_4 k^4),   divergence damping and diffusion likewise
     """
     return limits(model.grid, model.time_step, _rates(model, parameters, state, speed))
@@ -54,8 +55,9 @@ def _rates(
     if (modes := model.fast_modes) is None:
         rates.append(("Lamb waves", fastest * wavenumber, stepper.oscillation_limit))
     else:
-        left = modes.fastest_left * wavenumber
-        rates.append(("Lamb waves in substeps", fastest * wavenumber / modes.substeps, 2.0))
+        left = apply(jnp.sqrt, maximum(mean, 0.0) * modes.modes.left) * wavenumber
+        substeps = f"Lamb waves in {modes.substeps} substeps"
+        rates.append((substeps, fastest * wavenumber / modes.substeps, 2.0))
         rates.append(("gravity waves", left, stepper.oscillation_limit))
     for kind, term in (("viscosity", parameters.friction), ("diffusivity", parameters.diffusion)):
         rates += damping_rates(grid, kind, term, wavenumber2, stepper.decay_limit)

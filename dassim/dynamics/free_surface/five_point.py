@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir, xla
 
+from dassim.grid import Field, Span
+from dassim.grid.field import LOCATIONS
 from dassim.parallel import Domain
 
 Pair = tuple[int, int]
@@ -47,6 +49,13 @@ class Overlap(NamedTuple):
         (y, x), (ny, nx) = self.halo, values.shape[-2:]
         return values[..., y : ny - y, x : nx - x]
 
+    def cut(self, field: Field) -> jax.Array:
+        """The points ``(ny, nx)`` with halos, of a field that has as wide ones or wider."""
+        (y, x), (ny, nx) = self.halo, self.domain.shape
+        _, at_y, at_x = LOCATIONS[field.location]
+        here = jnp.ones((1, ny + 2 * y, nx + 2 * x), field.data.dtype)
+        return (field * Field(here, (None, Span(at_y, -y), Span(at_x, -x)))).data[0]
+
     def padded(self, values: jax.Array) -> jax.Array:
         """Owned points, with zeros in the halos."""
         y, x = self.halo
@@ -58,11 +67,13 @@ def five_point(
 ) -> jax.Array:
     """``sum over the four faces of stiffness * (value beyond the face - value)``.
 
-    ``west``, ``south``: stiffness of the western and southern face of each point; ``values``; all
-    ``(..., ny, nx)``. Along an axis (y, x) of ``wrap`` the last point's neighbour is the first
-    one; elsewhere the array ends: the value before the first point counts as 0, the far side of
-    the last point is closed. Symmetric in ``values``, and linear in the two stiffnesses.
+    ``values (..., ny, nx)``; ``west``, ``south``: stiffness of the western and southern face of
+    each point, of the same shape or ``(ny, nx)``. Along an axis (y, x) of ``wrap`` the last point's
+    neighbour is the first one; elsewhere the array ends: the value before the first point counts as
+    0, the far side of the last point is closed. Symmetric in ``values``, and linear in the two
+    stiffnesses.
     """
+    west, south = (jnp.broadcast_to(stiffness, values.shape) for stiffness in (west, south))
     return five_point_p.bind(west, south, values, wrap=wrap)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ import numpy as np
 from dassim.dynamics.free_surface.averaging import averaging_filter
 from dassim.dynamics.free_surface.five_point import Overlap
 
-Push = Callable[[Any, jax.Array], jax.Array]
+Push = Callable[[jax.Array], jax.Array]
 
 
 class SubstepWeights(NamedTuple):
@@ -54,30 +54,36 @@ def substep_weights(substeps: int, slope: float) -> SubstepWeights:
 
 
 def weighted_increments(
-    push: Push, constants: Any, rise: jax.Array, weights: SubstepWeights, overlap: Overlap
+    push: Push, rise: jax.Array, weights: SubstepWeights, overlap: Overlap
 ) -> tuple[jax.Array, jax.Array]:
     """The two weighted sums of ``x`` over all substeps, ``(..., ny, nx)`` on owned points, from the
     first ``rise``.
 
-    ``push(constants, x)`` gets arrays with the halo of ``overlap``, which is exchanged once in as
+    ``push(x)`` gets and gives arrays with the halo of ``overlap``, which is exchanged once in as
     many substeps as it has points. Each substep spoils one more of them from the edge inwards; the
     owned points stay right until the next exchange.
     """
-    constants = overlap.extend(constants)
 
-    def substep(carry, weights):
+    def summed(totals, x, weights):
+        return totals[0] + weights[0] * x, totals[1] + weights[1] * x
+
+    def alone(carry, weights):
         x, rise, totals = carry
-        rise = rise + push(constants, x)
+        rise = rise + overlap.owned(push(overlap.extend(x)))
         x = x + rise
-        end, mean = weights
-        totals = (totals[0] + end * overlap.owned(x), totals[1] + mean * overlap.owned(x))
-        return (x, rise, totals), None
+        return (x, rise, summed(totals, x, weights)), None
+
+    def following(carry, weights):
+        x, rise, totals = carry
+        rise = rise + push(x)
+        x = x + rise
+        return (x, rise, summed(totals, overlap.owned(x), weights)), None
 
     def stretch(carry, weights):
-        (x, rise), totals = carry
+        x, rise, totals = carry
         start = (*overlap.extend((x, rise)), totals)
-        (x, rise, totals), _ = jax.lax.scan(substep, start, weights)
-        return ((overlap.owned(x), overlap.owned(rise)), totals), None
+        (x, rise, totals), _ = jax.lax.scan(following, start, weights)
+        return (overlap.owned(x), overlap.owned(rise), totals), None
 
     def stretches(weights):
         count = math.ceil(len(weights) / overlap.width)
@@ -85,10 +91,11 @@ def weighted_increments(
         return jnp.asarray(filled.reshape(count, overlap.width), rise.dtype)
 
     zero = jnp.zeros_like(rise)
-    start = ((zero, rise), (zero, zero))
-    each = (stretches(weights.end), stretches(weights.mean))
-    if each[0].shape[0] == 1:  # without a scan of length 1, which would copy what it saves
-        (_, totals), _ = stretch(start, jax.tree.map(lambda w: w[0], each))
+    start = (zero, rise, (zero, zero))
+    every = (weights.end, weights.mean)
+    if overlap.width == 1 or overlap.halo == (0, 0):
+        each = tuple(jnp.asarray(w, rise.dtype) for w in every)
+        (_, _, totals), _ = jax.lax.scan(alone, start, each)
     else:
-        (_, totals), _ = jax.lax.scan(stretch, start, each)
+        (_, _, totals), _ = jax.lax.scan(stretch, start, tuple(stretches(w) for w in every))
     return totals

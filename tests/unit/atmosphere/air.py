@@ -15,7 +15,7 @@ from dassim.parallel import Domain
 EARTH = Planet(6.371229e6, 7.29212e-5, 9.80616)
 
 
-def air(ny: int, faces: Any, nx: int | None = None) -> Grid:
+def air(ny: int, faces: Any, nx: int | None = None, rotation: float = EARTH.rotation) -> Grid:
     """``ny`` x ``nx`` equal angles from pole to pole, on levels or between ``faces`` of sigma."""
     nx = 2 * ny if nx is None else nx
     domain = Domain.serial((ny, nx), periodic=(False, True))
@@ -24,7 +24,7 @@ def air(ny: int, faces: Any, nx: int | None = None) -> Grid:
         np.linspace(0, 360, nx + 1),
         np.linspace(-90, 90, ny + 1),
         radius=EARTH.radius,
-        rotation=EARTH.rotation,
+        rotation=rotation,
     )
     return build_grid(horizontal, faces if isinstance(faces, Levels) else sigma_levels(faces))
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dassim.assimilation.checks import model_dot_product_test
 from dassim.atmosphere.primitive import (
     AtmosphereParameters,
     BaroclinicZone,
@@ -14,10 +15,12 @@ from dassim.atmosphere.primitive import (
     isothermal_rest,
 )
 from dassim.atmosphere.primitive.column import thickness
-from dassim.atmosphere.primitive.fast_modes import Modes, standard_temperature
+from dassim.atmosphere.primitive.fast_modes import Modes, mixed
+from dassim.atmosphere.primitive.stability import stability_limits
 from dassim.atmosphere.primitive.water import Air
+from dassim.config.errors import NamelistError
 from dassim.grid import Field, smooth_hybrid_levels
-from tests.models.namelists import integrate
+from tests.models.namelists import SMALLER, build, integrate
 from tests.unit.atmosphere.air import EARTH, air, atmosphere
 from tests.unit.atmosphere.test_primitive import GAS, KAPPA, LEVELS, hills, stirred
 
@@ -37,45 +40,65 @@ def over_hills(request):
     return grid, AtmosphereParameters(orography=hills(grid)), stirred(grid)
 
 
+@pytest.mark.parametrize("ps", [1e5, 6e4])
 @pytest.mark.parametrize("exponent", [1.0, 1.5], ids=["sigma", "hybrid"])
-def test_the_modes_are_those_of_the_equations(exponent):
-    """Rates of change, by the full equations, of geopotential and surface pressure in air of the
-    standard temperature, disturbed by the divergence of one mode."""
-    grid = air(8, smooth_hybrid_levels(12, 0.0, exponent), nx=16)
-    modes = Modes.of(grid, 3, AIR)
+def test_operators_are_those_of_the_equations(exponent, ps):
+    """What the full equations make of small changes of a column at rest, in the modes."""
+    nz = 8
+    grid = air(6, smooth_hybrid_levels(nz, 0.0, exponent), nx=16)
+    modes, model, parameters = (
+        Modes.of(grid, 3, AIR),
+        atmosphere(grid, 60.0),
+        AtmosphereParameters(),
+    )
     np.testing.assert_allclose(modes.amplitude @ modes.profile, np.eye(3), atol=1e-10)
+    within = 2e-3 if exponent == 1.0 else 2.5e-2  # interpolated in surface pressure
+    row = 3  # the polar filter leaves it alone
+    T = jnp.linspace(215.0, 285.0, nz)[:, None, None] * jnp.ones(grid.shape)
+    still = isothermal_rest(grid, EARTH, 280.0, GAS)
+    still = replace(still, T=T, ps=jnp.full_like(still.ps, ps))
+    shares = modes.shares(Field.at("c", still.ps))
+    along = jnp.sin(jnp.deg2rad(grid.owned(grid.x.c)) + 0.3)
+    dx, dy, area = (grid.owned(m)[row] for m in (grid.dx.u, grid.dy.u, grid.area.c))
 
-    model, parameters = atmosphere(grid, 60.0), AtmosphereParameters()
-    start = isothermal_rest(grid, EARTH, 280.0, GAS)
-    start = replace(start, ps=jnp.full_like(start.ps, 1e5))
-    here = model.view(parameters, start)
-    pressure = 1e5 * np.exp(np.broadcast_to(here.weights.level.data, (12, 16, 24))[:, 0, 0])
-    T = jnp.asarray(standard_temperature(pressure))
-    start = replace(start, T=jnp.broadcast_to(T[:, None, None], grid.shape))
-    wave = jnp.sin(jnp.deg2rad(grid.owned(grid.x.u)))[None] * grid.owned_mask("u")
+    def rates(change):
+        u, warmer, heavier = change
+        state = replace(still, u=u, T=T + warmer, ps=ps * jnp.exp(heavier))
+        found = {name: rate.data for name, rate in model.tendencies(parameters, state).items()}
+        h, db = thickness(grid, Field.at("c", still.ps)).data, jnp.diff(grid.levels.b.data, axis=0)
+        return found["u"], (found["T"] - T * db * found["ps"]) / h, found["ps"][0] / ps
 
-    def rates(size):
-        moving = replace(start, u=size * modes.profile[:, :1, None] * wave)
-        found = model.tendencies(parameters, moving)
-        h = grid.owned(thickness(grid, Field.at("c", start.ps)))
-        dh = grid.levels.dz.c.data * found["ps"].data / 1e5
-        if grid.levels.a is not None:
-            dh = (grid.levels.b.data[1:] - grid.levels.b.data[:-1]) * found["ps"].data
-        warming = (found["T"].data - start.T * dh) / h
-        return warming, found["ps"].data / 1e5
+    def response(**changes):
+        none = {"u": jnp.zeros(grid.shape), "T": jnp.zeros(grid.shape)}
+        none["ps"] = jnp.zeros(grid.shape[1:])
+        change = tuple({**none, **changes}.values())
+        tangents = jax.jvp(rates, (tuple(none.values()),), (change,))[1]
+        return [Field.at("c", each) for each in tangents]
 
-    _, (warming, rising) = jax.jvp(rates, (0.0,), (1.0,))
-    potential = jnp.einsum("ij,jyx->iyx", modes.potential, warming)
-    potential = potential + jnp.einsum("ij,jyx->iyx", modes.ground, start.T) * rising
-    u = Field(wave, here.u.spans)
-    around = grid.exchange(Field.at("u", u.data), 1)
-    spread = around.data[..., 1:-1, 2:] - around.data[..., 1:-1, 1:-1]
-    spread = spread * grid.owned(grid.dy.c) / grid.owned(grid.area.c)
-    expected = -(modes.speeds[0] ** 2) * spread[0]
-    middle = slice(3, 5)  # rows that the polar filter leaves alone
-    scale = float(abs(expected[middle]).max())
-    np.testing.assert_allclose(potential[0, middle], expected[middle], atol=1e-3 * scale)
-    assert float(abs(potential[1:, middle]).max()) < 1e-3 * scale
+    def same(found, expected):
+        scale = float(abs(expected).max())
+        np.testing.assert_allclose(found, expected, atol=within * scale)
+
+    def potential(warmer, heavier):
+        return (
+            mixed(modes.potential, shares, warmer) + mixed(modes.ground, shares, still_T) * heavier
+        )
+
+    still_T = Field.at("c", T)
+    warmer = Field.at("c", along * jnp.cos(jnp.arange(nz))[:, None, None])
+    for push in ({"T": warmer.data}, {"ps": along}):
+        force = modes.amplitude @ response(**push)[0].data[:, row]
+        fields = warmer if "T" in push else warmer * 0.0, Field.at("c", along)
+        there = potential(fields[0], fields[1] * ("ps" in push)).data[:, row]
+        same(force, -(there - jnp.roll(there, 1, axis=-1)) / dx)
+
+    wave = along * grid.owned_mask("u")
+    stiffness = mixed(modes.stiffness, shares, still_T).data[:, row].reshape(3, 3, -1)
+    for mode in range(3):
+        _, warming, rising = response(u=modes.profile[:, mode, None, None] * wave)
+        found = potential(warming, rising).data[:, row]
+        spread = (jnp.roll(wave[0, row], -1) - wave[0, row]) * dy / area
+        same(found, -stiffness[:, mode] * spread)
 
 
 def test_isothermal_air_over_hills_stays_at_rest_in_long_steps(over_hills):
@@ -89,7 +112,9 @@ def test_isothermal_air_over_hills_stays_at_rest_in_long_steps(over_hills):
 def test_mass_and_tracers_are_conserved_and_uniform_ones_stay(over_hills):
     grid, parameters, state = over_hills
     start = replace(state, tracers={**state.tracers, "one": jnp.full(grid.shape, 2.0)})
-    end = integrate(split(grid, 1800.0), parameters, start, 10)
+    model = split(grid, 3600.0)
+    assert model.fast_modes.substeps > 1
+    end = integrate(model, parameters, start, 5)
     area = grid.owned(grid.area.c)
 
     def contents(state):
@@ -131,7 +156,61 @@ def test_steps_four_times_as_long_as_those_of_all_waves_are_stable():
     assert apart(long, short) < 0.1
 
 
+@pytest.mark.parametrize("air_pressure", [1e5, 5.5e4])
+def test_noise_in_air_at_rest_on_hybrid_levels_decays(air_pressure):
+    """Also over ground as high as that of Tibet."""
+    grid = air(8, smooth_hybrid_levels(12, 0.0, 1.5))
+    rng = np.random.default_rng(0)
+    state = isothermal_rest(grid, EARTH, 260.0, GAS)
+    noise = 1e-3 * rng.standard_normal(grid.shape)
+    state = replace(state, ps=jnp.full_like(state.ps, air_pressure), T=state.T + noise)
+    end = integrate(split(grid, 7200.0), AtmosphereParameters(), state, 200)
+    assert float(abs(end.u).max()) < 1e-2
+
+
+@pytest.mark.parametrize("start", ["rest", "motion"])
+def test_the_adjoint_is_the_transpose(over_hills, start):
+    grid, parameters, state = over_hills
+    if start == "rest":
+        state = isothermal_rest(grid, EARTH, 280.0, GAS, parameters.orography)
+    test = model_dot_product_test(split(grid, 3600.0), parameters, state, steps=1, seed=1)
+    assert test.passed, test
+
+
+def test_a_batch_of_states_moves_as_each_of_them():
+    grid, parameters, start = jets(8, 5)
+    model = split(grid, 3600.0)
+    states = jax.tree.map(lambda x: jnp.stack([x, 1.001 * x]), start)
+    both = jax.vmap(lambda state: model.step(parameters, state))(states)
+    one = model.step(parameters, jax.tree.map(lambda x: 1.001 * x, start))
+    np.testing.assert_allclose(both.u[1], one.u, atol=1e-11)
+
+
+def test_single_precision_stays_single():
+    one = build("held_suarez", [*SMALLER["held_suarez"], "precision=float32"])
+    end = integrate(one.model, one.parameters, one.state, 1)
+    assert {end.u.dtype, end.T.dtype, end.ps.dtype} == {jnp.dtype("float32")}
+    assert np.isfinite(end.u).all()
+
+
+def test_gravity_waves_that_are_left_bound_the_step():
+    """Noise in isothermal air grows in steps that are beyond the limit, and in no others."""
+    grid = air(8, smooth_hybrid_levels(12, 0.0, 1.0), rotation=0.0)
+    state = isothermal_rest(grid, EARTH, 260.0, GAS)
+    rng = np.random.default_rng(0)
+    state = replace(state, T=state.T + 1e-3 * rng.standard_normal(grid.shape))
+    parameters = AtmosphereParameters()
+    limits = stability_limits(split(grid, 3600.0), parameters, state)
+    longest = next(limit.longest_step for limit in limits if limit.term == "gravity waves")
+    for share, grows in ((0.9, False), (1.4, True)):
+        end = integrate(split(grid, share * longest), parameters, state, 200)
+        assert (not float(abs(end.u).max()) < 0.1) == grows
+
+
 def test_more_modes_than_levels_are_refused():
     grid = air(8, LEVELS["sigma"])
     with pytest.raises(ValueError, match="found 6 modes; expected 1 to 5"):
         FastModes.for_grid(grid, 600.0, AIR, count=6)
+    few = [*SMALLER["held_suarez"], "physics.fast_modes.modes=7"]
+    with pytest.raises(NamelistError, match="found 7 modes; expected at most"):
+        build("held_suarez", few)
