@@ -96,6 +96,24 @@ def recovery_of_the_world_from_profiles():
     yield from recovery_of_the_world("global_4deg_profiles", ("T", "S", "eta"))
 
 
+def recovery_of_air(name: str, observed: tuple[str, ...]):
+    with ended("twin", name) as (twin, _):
+        better = twin.better()
+        for variable in observed:
+            what = f"error of {variable} at the start falls"
+            yield Check(what, 10.0, better[variable], bound="above")
+
+
+@case("recovery of the barotropic jet", "perfect model, two days, six-hourly", minutes=5)
+def recovery_of_the_jet():
+    yield from recovery_of_air("galewsky", ("u", "v", "h"))
+
+
+@case("recovery of the baroclinic wave", "perfect model, two days, six-hourly", minutes=30)
+def recovery_of_the_wave():
+    yield from recovery_of_air("jablonowski_williamson", ("u", "v", "T"))
+
+
 def sensitivity(name: str):
     """At two points of each of the six fields."""
     with ended("sensitivity", name, "sensitivity.points=2") as (_, printed):

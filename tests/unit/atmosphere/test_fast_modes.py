@@ -17,21 +17,11 @@ from dassim.atmosphere.primitive import (
 from dassim.atmosphere.primitive.column import thickness
 from dassim.atmosphere.primitive.fast_modes import Modes, mixed
 from dassim.atmosphere.primitive.stability import stability_limits
-from dassim.atmosphere.primitive.water import Air
 from dassim.config.errors import NamelistError
 from dassim.grid import Field, smooth_hybrid_levels
 from tests.models.namelists import SMALLER, build, integrate
-from tests.unit.atmosphere.air import EARTH, air, atmosphere
-from tests.unit.atmosphere.test_primitive import GAS, KAPPA, LEVELS, hills, stirred
-
-AIR = Air(GAS, GAS / KAPPA)
-
-
-def split(grid, time_step, count=3):
-    model = atmosphere(grid, time_step)
-    return replace(
-        model, fast_modes=FastModes.for_grid(grid, time_step, AIR, model.polar, count=count)
-    )
+from tests.unit.atmosphere.air import AIR, EARTH, air, atmosphere, split
+from tests.unit.atmosphere.test_primitive import GAS, LEVELS, hills, stirred
 
 
 @pytest.fixture(scope="module", params=LEVELS)
