@@ -109,7 +109,7 @@ def recovery_of_the_jet():
     yield from recovery_of_air("galewsky", ("u", "v", "h"))
 
 
-@case("recovery of the baroclinic wave", "perfect model, two days, six-hourly", minutes=30)
+@case("recovery of a growing wave", "perfect model, two days, six-hourly", minutes=30)
 def recovery_of_the_wave():
     yield from recovery_of_air("jablonowski_williamson", ("u", "v", "T"))
 
