@@ -159,8 +159,9 @@ def test_noise_in_air_at_rest_on_hybrid_levels_decays(air_pressure):
 
 
 @pytest.mark.parametrize("start", ["rest", "motion"])
-def test_the_adjoint_is_the_transpose(over_hills, start):
-    grid, parameters, state = over_hills
+def test_the_adjoint_is_the_transpose(start):
+    grid = air(8, LEVELS["hybrid"])
+    parameters, state = AtmosphereParameters(orography=hills(grid)), stirred(grid)
     if start == "rest":
         state = isothermal_rest(grid, EARTH, 280.0, GAS, parameters.orography)
     test = model_dot_product_test(split(grid, 3600.0), parameters, state, steps=1, seed=1)
