@@ -21,7 +21,7 @@ the full equations is steady in any step.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -41,6 +41,7 @@ from dassim.atmosphere.primitive.water import Air
 from dassim.dynamics.free_surface import (
     LEAST_DAMPING,
     Overlap,
+    SubstepWeights,
     five_point,
     substep_weights,
     wave_stiffness,
@@ -275,18 +276,12 @@ class FastModes(eqx.Module):
         rising = rise / dt - stretched(divergence(grid.horizontal, *around_late))
 
         weights, tau = substep_weights(self.substeps, LEAST_DAMPING), dt / self.substeps
-        overlap = Overlap(grid.domain, 1)
-        west, south = (overlap.cut(face) for face in open_faces(grid))
 
-        def push(x: jax.Array) -> jax.Array:
-            waves = overlap.owned(five_point(west, south, x, overlap.wrap))
-            waves = stretched(Field.at("c", waves) / grid.area.c, power=2)
-            return overlap.padded((tau**2 * (waves + steady)).data)
+        def spreading(waves: Field) -> Field:
+            return stretched(waves / grid.area.c, power=2) + steady
 
         first = tau * (rising - 0.5 * tau * steady)
-        sums = weighted_increments(push, first.data, weights, overlap)
-        at_end, in_mean = (Field.at("c", total) for total in sums)
-
+        at_end, in_mean = _increments(grid, spreading, first, tau, weights)
         end, mean = slopes(behind + at_end, in_mean)
         wind = [
             before + dt * (weights.centre * onward - down)
@@ -319,9 +314,25 @@ def mixed(tables: jax.Array, shares: jax.Array | None, column: Field) -> Field:
     return Field(jnp.einsum("nyx,niyx->iyx", shares, each), column.spans)
 
 
-def open_faces(grid: Grid) -> Vector:
-    """Length over distance of the faces around cells, 0 where they are closed."""
-    return wave_stiffness(grid, 1.0, 1.0 * grid.mask.u, 1.0 * grid.mask.v)
+def _increments(
+    grid: Grid,
+    spreading: Callable[[Field], Field],
+    first: Field,
+    tau: Any,
+    weights: SubstepWeights,
+) -> tuple[Field, Field]:
+    """Weighted sums over substeps ``tau`` of the modes' potential, whose ``spreading`` (m2/s4) is
+    that of a net flux of its gradient into cells."""
+    overlap = Overlap(grid.domain, 1)
+    faces = wave_stiffness(grid, 1.0, 1.0 * grid.mask.u, 1.0 * grid.mask.v)
+    west, south = (overlap.cut(face) for face in faces)
+
+    def push(x: jax.Array) -> jax.Array:
+        waves = overlap.owned(five_point(west, south, x, overlap.wrap))
+        return overlap.padded((tau**2 * spreading(Field.at("c", waves))).data)
+
+    sums = weighted_increments(push, first.data, weights, overlap)
+    return Field.at("c", sums[0]), Field.at("c", sums[1])
 
 
 def _column(field: Field) -> np.ndarray:

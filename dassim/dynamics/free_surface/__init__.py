@@ -18,7 +18,11 @@ from dassim.dynamics.free_surface.split_explicit import (
     fastest_waves,
     longest_substep,
 )
-from dassim.dynamics.free_surface.substeps import substep_weights, weighted_increments
+from dassim.dynamics.free_surface.substeps import (
+    SubstepWeights,
+    substep_weights,
+    weighted_increments,
+)
 
 __all__ = [
     "LEAST_DAMPING",
@@ -29,6 +33,7 @@ __all__ = [
     "ImplicitFreeSurface",
     "Overlap",
     "SplitExplicit",
+    "SubstepWeights",
     "averaging_filter",
     "fastest_waves",
     "five_point",
