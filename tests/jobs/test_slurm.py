@@ -16,13 +16,14 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 def test_jobs_that_are_told_of_their_end_come_back_and_leave_the_same_bits(cluster):
     """One is told while it runs, one before its ranks can hear it."""
-    namelist = cluster.namelist("told", days=3)
-    runs = undisturbed, told, early = [cluster.home / name for name in ("alone", "told", "early")]
-    (first,), (second,), (third,) = (cluster.submit(namelist, "--folder", run) for run in runs)
+    namelist = cluster.namelist("told", days=9)
+    undisturbed, told, early = (cluster.home / name for name in ("alone", "told", "early"))
+    (second,), (third,) = (cluster.submit(namelist, "--folder", run) for run in (told, early))
     third.wait_for_ranks(early)
     third.signal("USR1")
     second.wait_for("  step 0/")
     second.signal("USR1")
+    (first,) = cluster.submit(namelist, "--folder", undisturbed)
     second.wait_for("goes back in line")
     for job in (first, second, third):
         assert job.wait() == ["COMPLETED"], job.log
