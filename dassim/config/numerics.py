@@ -6,8 +6,16 @@ from functools import singledispatch
 from typing import Any
 
 from dassim.config.schema import numerics as schema
+from dassim.config.schema.atmosphere import polar
+from dassim.dynamics.polar import PolarFilter
 from dassim.dynamics.reconstruction import WENO, Centred, FluxLimited, Scheme, Upwind
 from dassim.dynamics.stepping import AbstractTimeStepper, AdamsBashforth2, RungeKutta3
+from dassim.grid import Grid
+
+
+def polar_filter(config: polar.PolarFilter | None, grid: Grid) -> PolarFilter | None:
+    """The zonal filter on ``grid``, if there is one."""
+    return None if config is None else PolarFilter.on(grid, config.latitude)
 
 
 @singledispatch

@@ -111,6 +111,12 @@ def zonal_resolution(grid: Grid, polar: PolarFilter | None) -> Field:
     return grid.dx.c * narrowed
 
 
+def squared_wavenumber(grid: Grid, polar: PolarFilter | None) -> Field:
+    """``k^2 = 4 (1/dx^2 + 1/dy^2)`` (1/m2) at cells, of the shortest waves that differences see and
+    that the filter lets pass undamped."""
+    return 4.0 * (zonal_resolution(grid, polar) ** -2.0 + grid.dy.c**-2.0)
+
+
 def _multiplied(values: jax.Array, factors: jax.Array) -> jax.Array:
     if factors.shape[0] == 0:
         return values

@@ -48,7 +48,7 @@ from dassim.dynamics.free_surface import (
     weighted_increments,
 )
 from dassim.dynamics.momentum import Vector
-from dassim.dynamics.polar import PolarFilter, filtered, zonal_resolution
+from dassim.dynamics.polar import PolarFilter, filtered, squared_wavenumber
 from dassim.grid import Field, Grid, Span, apply
 from dassim.grid.field import Location
 from dassim.grid.levels import REFERENCE_PRESSURE
@@ -69,7 +69,7 @@ class Modes(eqx.Module):
     over ground at the reference pressure, and what they do in any column. Constant arrays.
 
     ``profile (nz, m)`` of velocity and potential in the modes, ``amplitude (m, nz)`` of the modes
-    in a profile, ``speeds (nz)`` (m/s) of all modes. What follows is tabulated at ``n`` surface
+    in a profile. What follows is tabulated at ``n`` surface
     pressures ``ps`` (Pa), between which the columns' are interpolated; in sigma coordinates one is
     enough. ``potential (n, m, nz)`` of the modes per temperature of the levels (m2/(s2 K)), and
     ``ground (n, m, nz)`` per temperature and logarithm of the surface pressure; ``stiffness
@@ -87,7 +87,6 @@ class Modes(eqx.Module):
     stiffness: jax.Array
     squeezing: jax.Array
     sinking: jax.Array
-    speeds: tuple[float, ...] = eqx.field(static=True)
     left: float = eqx.field(static=True)
 
     @classmethod
@@ -97,15 +96,15 @@ class Modes(eqx.Module):
             standard.stiffness(standard_temperature(standard.pressure), air)
         )
         order = np.argsort(-np.real(eigenvalues))
-        squares, vectors = np.real(eigenvalues)[order], np.real(vectors)[:, order]
+        vectors = np.real(vectors)[:, order]
         vectors = vectors * np.sign(vectors[-1])
         profile, amplitude = vectors[:, :count], np.linalg.inv(vectors)[:count]
-        rest = np.eye(len(squares)) - profile @ amplitude
-        isothermal = standard.stiffness(np.ones(len(squares)), air)
+        unit = np.eye(len(vectors))
+        rest, isothermal = unit - profile @ amplitude, standard.stiffness(unit.sum(0), air)
         left = float(np.max(np.real(np.linalg.eigvals(rest @ isothermal @ rest)), initial=0.0))
 
         def stiffness(column: Column) -> np.ndarray:
-            each = [amplitude @ column.stiffness(T, air) @ profile for T in np.eye(len(squares))]
+            each = [amplitude @ column.stiffness(T, air) @ profile for T in unit]
             return np.stack(each, axis=-1).reshape(count * count, -1)
 
         pressures = surface_pressures(grid)
@@ -119,8 +118,7 @@ class Modes(eqx.Module):
         )
         dtype = grid.levels.dz.c.data.dtype
         arrays = (profile, amplitude, pressures, *(np.stack(table) for table in tables))
-        speeds = tuple(float(c) for c in np.sqrt(np.maximum(squares, 0.0)))
-        return cls(*(jnp.asarray(each, dtype) for each in arrays), speeds=speeds, left=left)
+        return cls(*(jnp.asarray(each, dtype) for each in arrays), left=left)
 
     def shares(self, ps: Field) -> jax.Array | None:
         """``(n, ny, nx)``, of the tabulated pressures in that of columns; ``None`` of one alone."""
@@ -226,10 +224,9 @@ class FastModes(eqx.Module):
                 f"found {count} modes; expected 1 to {grid.levels.count}, the number of levels; "
                 f"take 3 for example"
             )
-        squares = grid.owned(zonal_resolution(grid, polar) ** -2.0 + grid.dy.c**-2.0)
-        narrowest = max(grid.domain.comm.allgather(float(squares.max()))) ** 0.5
-        fastest = math.sqrt(air.gas_constant * WARM / (1.0 - air.kappa))
-        substeps = math.ceil(time_step * fastest * narrowest / courant)
+        largest = float(grid.owned(squared_wavenumber(grid, polar)).max())
+        squared = WARM * air.lamb_waves * max(grid.domain.comm.allgather(largest))
+        substeps = math.ceil(time_step * math.sqrt(squared) / (2.0 * courant))
         return cls(Modes.of(grid, count, air), max(1, substeps), air.kappa)
 
     def correction(
@@ -328,10 +325,10 @@ def _increments(
     west, south = (overlap.cut(face) for face in faces)
 
     def push(x: jax.Array) -> jax.Array:
-        waves = overlap.owned(five_point(west, south, x, overlap.wrap))
-        return overlap.padded((tau**2 * spreading(Field.at("c", waves))).data)
+        waves = overlap.owned(five_point(west, south, overlap.extend(x), overlap.wrap))
+        return (tau**2 * spreading(Field.at("c", waves))).data
 
-    sums = weighted_increments(push, first.data, weights, overlap)
+    sums = weighted_increments(push, first.data, weights)
     return Field.at("c", sums[0]), Field.at("c", sums[1])
 
 

@@ -219,10 +219,10 @@ class AtmosphereModel(eqx.Module):
             change = self.fast_modes.correction(
                 grid, self.polar, start, at.fields(), moved, seconds
             )
-            moved |= {name: moved[name] + getattr(change, name) for name in ("u", "v", "T")}
             extra = volume_transports(grid, *change.wind, here.thickness)
             transports = transports[0] + extra[0], transports[1] + extra[1]
             rising = self._filtered(grid.mask.c, Continuity.of(grid, *transports).rising)
+            moved |= {name: moved[name] + getattr(change, name) for name in ("u", "v", "T")}
             moved["ps"] = start["ps"] + seconds * rising
         after = thickness_at(moved["ps"])
         for name, rate in self._rates_of_tracers(parameters, here, transports).items():

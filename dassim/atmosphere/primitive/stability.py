@@ -9,7 +9,7 @@ from dassim.atmosphere.primitive.model import AtmosphereModel
 from dassim.atmosphere.primitive.output import advection_rate
 from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.state import AtmosphereState
-from dassim.dynamics.polar import zonal_resolution
+from dassim.dynamics.polar import squared_wavenumber
 from dassim.dynamics.stability import Limit, Rate, damping_rates, limits
 from dassim.grid import apply, maximum
 from dassim.grid.operators import sum_z
@@ -42,12 +42,11 @@ def _rates(
     model: AtmosphereModel, parameters: AtmosphereParameters, state: AtmosphereState, speed: float
 ) -> list[Rate]:
     here, grid, stepper = model.view(parameters, state), model.grid, model.stepper
-    wavenumber2 = 4.0 * (zonal_resolution(grid, model.polar) ** -2.0 + grid.dy.c**-2.0)
+    wavenumber2 = squared_wavenumber(grid, model.polar)
     wavenumber = apply(jnp.sqrt, wavenumber2)
     courant = maximum(advection_rate(here, model.polar), 0.5 * speed * wavenumber)
     mean = sum_z(here.temperature * grid.levels.dz.c) / sum_z(grid.levels.dz.c)
-    kappa = parameters.gas_constant / parameters.heat_capacity
-    fastest = apply(jnp.sqrt, maximum(mean, 0.0) * (parameters.gas_constant / (1.0 - kappa)))
+    fastest = apply(jnp.sqrt, maximum(mean, 0.0) * parameters.air.lamb_waves)
     rates: list[Rate] = [
         ("advection (Courant number)", courant, min(1.0, stepper.oscillation_limit)),
         ("Coriolis force", abs(grid.coriolis.c), stepper.oscillation_limit),

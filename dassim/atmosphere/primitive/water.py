@@ -22,6 +22,11 @@ class Air(eqx.Module):
     def kappa(self) -> Any:
         return self.gas_constant / self.heat_capacity
 
+    @property
+    def lamb_waves(self) -> Any:
+        """Square of their speed over the temperature of isothermal air (m2/(s2 K))."""
+        return self.gas_constant / (1.0 - self.kappa)
+
 
 class Water(eqx.Module):
     """``latent_heat`` of condensation (J/kg), the same at all temperatures, and ``gas_constant`` of

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from dassim.atmosphere.shallow_water.model import ShallowWaterModel, ShallowWaterParameters
 from dassim.atmosphere.shallow_water.output import advection_rate
 from dassim.atmosphere.shallow_water.state import ShallowWaterState
-from dassim.dynamics.polar import zonal_resolution
+from dassim.dynamics.polar import squared_wavenumber
 from dassim.dynamics.stability import Limit, Rate, damping_rates, limits
 from dassim.grid import apply, maximum
 
@@ -40,7 +40,7 @@ def _rates(
     speed: float,
 ) -> list[Rate]:
     here, grid, largest = model.view(parameters, state), model.grid, model.stepper.oscillation_limit
-    wavenumber2 = 4.0 * (zonal_resolution(grid, model.polar) ** -2.0 + grid.dy.c**-2.0)
+    wavenumber2 = squared_wavenumber(grid, model.polar)
     wavenumber = apply(jnp.sqrt, wavenumber2)
     courant = maximum(advection_rate(here, model.polar), 0.5 * speed * wavenumber)
     waves = apply(jnp.sqrt, here.gravity * here.thickness.c) * wavenumber

@@ -29,7 +29,7 @@ from dassim.config.experiment import Experiment
 from dassim.config.friction import lateral_friction
 from dassim.config.limits import too_long_steps
 from dassim.config.noise import normal_noise
-from dassim.config.numerics import advection_scheme, time_stepper
+from dassim.config.numerics import advection_scheme, polar_filter, time_stepper
 from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
 from dassim.config.points import first_point
 from dassim.config.schema import AtmosphereNamelist
@@ -63,7 +63,7 @@ def build_atmosphere(
     ground = ground_height(namelist.orography, grid)
     start = start_of(namelist.initial, grid, planet, physics, ground)
     surface, wetness = surface_temperature(namelist.surface, grid, time)
-    polar = physics.polar_filter and PolarFilter.on(grid, physics.polar_filter.latitude)
+    polar = polar_filter(physics.polar_filter, grid)
     model = AtmosphereModel(
         grid,
         time.step,

@@ -30,14 +30,13 @@ from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
 from dassim.config.friction import lateral_friction
 from dassim.config.limits import too_long_steps
-from dassim.config.numerics import advection_scheme, time_stepper
+from dassim.config.numerics import advection_scheme, polar_filter, time_stepper
 from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
 from dassim.config.points import first_point
 from dassim.config.schema import ShallowWaterNamelist
 from dassim.config.schema import assimilation as numbers
 from dassim.config.schema.atmosphere import shallow_water as schema
 from dassim.config.schema.grid import LatLonGrid
-from dassim.dynamics.polar import PolarFilter
 from dassim.grid import Grid
 from dassim.parallel import AbstractCommunicator
 
@@ -54,11 +53,10 @@ def build_shallow_water(
     physics, time = namelist.physics, namelist.time
     grid = build_grid(namelist, build_domain(namelist, comm))
     ground = ground_height(namelist.orography, grid)
-    polar = physics.polar_filter
     model = ShallowWaterModel(
         grid,
         time.step,
-        polar=None if polar is None else PolarFilter.on(grid, polar.latitude),
+        polar=polar_filter(physics.polar_filter, grid),
         conserving=physics.conserving,
         tracer_advection=advection_scheme(physics.tracers),
         stepper=time_stepper(physics.stepper),

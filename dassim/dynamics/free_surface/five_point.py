@@ -56,11 +56,6 @@ class Overlap(NamedTuple):
         here = jnp.ones((1, ny + 2 * y, nx + 2 * x), field.data.dtype)
         return (field * Field(here, (None, Span(at_y, -y), Span(at_x, -x)))).data[0]
 
-    def padded(self, values: jax.Array) -> jax.Array:
-        """Owned points, with zeros in the halos."""
-        y, x = self.halo
-        return jnp.pad(values, [(0, 0)] * (values.ndim - 2) + [(y, y), (x, x)])
-
 
 def five_point(
     west: jax.Array, south: jax.Array, values: jax.Array, wrap: tuple[bool, bool]

@@ -32,8 +32,8 @@ from dassim.dynamics.free_surface.interface import (
 )
 from dassim.dynamics.free_surface.substeps import (
     SubstepWeights,
+    overlapping_increments,
     substep_weights,
-    weighted_increments,
 )
 from dassim.grid import Field, Grid, apply
 from dassim.grid.operators import avg_x_f2c, avg_y_f2c
@@ -123,7 +123,7 @@ class SplitExplicit(AbstractFreeSurface):
             waves = five_point(rates.west, rates.south, x, overlap.wrap)
             return rates.response * waves + rates.steady
 
-        totals = weighted_increments(push, rise, weights, overlap)
+        totals = overlapping_increments(push, rise, weights, overlap)
         return grid.exchange((Field.at("c", totals[0]), Field.at("c", totals[1])), 1)
 
     def _per_exchange(self, domain: Domain, weights: SubstepWeights) -> int:

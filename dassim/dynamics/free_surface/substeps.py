@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,49 +53,61 @@ def substep_weights(substeps: int, slope: float) -> SubstepWeights:
     )
 
 
-def weighted_increments(
+Sums = tuple[jax.Array, jax.Array]
+
+
+def weighted_increments(push: Push, rise: jax.Array, weights: SubstepWeights) -> Sums:
+    """The two weighted sums of ``x (..., ny, nx)`` over all substeps, from the first ``rise``; all
+    of them on owned points."""
+    return _run(_substep(push, lambda x: x), rise, (weights.end, weights.mean))
+
+
+def overlapping_increments(
     push: Push, rise: jax.Array, weights: SubstepWeights, overlap: Overlap
-) -> tuple[jax.Array, jax.Array]:
-    """The two weighted sums of ``x`` over all substeps, ``(..., ny, nx)`` on owned points, from the
-    first ``rise``.
+) -> Sums:
+    """The same, of a ``push(x)`` that gets and gives arrays with the halo of ``overlap``, which is
+    exchanged once in as many substeps as it has points.
 
-    ``push(x)`` gets and gives arrays with the halo of ``overlap``, which is exchanged once in as
-    many substeps as it has points. Each substep spoils one more of them from the edge inwards; the
-    owned points stay right until the next exchange.
+    Each substep spoils one more of them from the edge inwards; the owned points stay right until
+    the next exchange.
     """
-
-    def summed(totals, x, weights):
-        return totals[0] + weights[0] * x, totals[1] + weights[1] * x
-
-    def alone(carry, weights):
-        x, rise, totals = carry
-        rise = rise + overlap.owned(push(overlap.extend(x)))
-        x = x + rise
-        return (x, rise, summed(totals, x, weights)), None
-
-    def following(carry, weights):
-        x, rise, totals = carry
-        rise = rise + push(x)
-        x = x + rise
-        return (x, rise, summed(totals, overlap.owned(x), weights)), None
+    if overlap.width == 1 or overlap.halo == (0, 0):
+        return weighted_increments(lambda x: overlap.owned(push(overlap.extend(x))), rise, weights)
+    substep = _substep(push, overlap.owned)
 
     def stretch(carry, weights):
         x, rise, totals = carry
         start = (*overlap.extend((x, rise)), totals)
-        (x, rise, totals), _ = jax.lax.scan(following, start, weights)
+        (x, rise, totals), _ = jax.lax.scan(substep, start, weights)
         return (overlap.owned(x), overlap.owned(rise), totals), None
 
     def stretches(weights):
         count = math.ceil(len(weights) / overlap.width)
         filled = np.pad(weights, (0, count * overlap.width - len(weights)))
-        return jnp.asarray(filled.reshape(count, overlap.width), rise.dtype)
+        return filled.reshape(count, overlap.width)
 
+    return _run(stretch, rise, (stretches(weights.end), stretches(weights.mean)))
+
+
+def _substep(push: Push, owned: Push) -> Callable[[Any, Any], Any]:
+    """The step of a scan over the weights; ``owned``: the points of ``x`` that are summed."""
+
+    def substep(carry, weights):
+        x, rise, totals = carry
+        rise = rise + push(x)
+        x = x + rise
+        end, mean = weights
+        return (x, rise, (totals[0] + end * owned(x), totals[1] + mean * owned(x))), None
+
+    return substep
+
+
+def _run(step: Callable[[Any, Any], Any], rise: jax.Array, weights: tuple[Any, Any]) -> Sums:
+    """``step`` for every one of the ``weights``."""
     zero = jnp.zeros_like(rise)
-    start = (zero, rise, (zero, zero))
-    every = (weights.end, weights.mean)
-    if overlap.width == 1 or overlap.halo == (0, 0):
-        each = tuple(jnp.asarray(w, rise.dtype) for w in every)
-        (_, _, totals), _ = jax.lax.scan(alone, start, each)
+    start, each = (zero, rise, (zero, zero)), tuple(jnp.asarray(w, rise.dtype) for w in weights)
+    if each[0].shape[0] == 1:  # without a scan of length 1, which would copy what it saves
+        (_, _, totals), _ = step(start, tuple(w[0] for w in each))
     else:
-        (_, _, totals), _ = jax.lax.scan(stretch, start, tuple(stretches(w) for w in every))
+        (_, _, totals), _ = jax.lax.scan(step, start, each)
     return totals
