@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import jax
 
 from dassim.config.bathymetry import bottom_depth, check_depth
-from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.errors import NamelistError, Problem
 from dassim.config.horizontal import build_horizontal, cell_centres
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.vertical import build_levels
@@ -58,8 +57,6 @@ def build_domain(namelist: AbstractNamelist, comm: AbstractCommunicator | None =
 def build_decomposition(namelist: AbstractNamelist, size: int) -> Decomposition:
     """The grid's division over ``size`` ranks, as the ``decomposition`` section says."""
     layout = namelist.decomposition.layout
-    if namelist.whole_circles:
-        layout = _latitude_bands(layout, size)
     with _blamed_on("decomposition", "layout"):
         return Decomposition.choose(
             cell_centres(namelist.grid).shape,
@@ -67,21 +64,8 @@ def build_decomposition(namelist: AbstractNamelist, size: int) -> Decomposition:
             layout=None if layout == "auto" else layout,
             periodic=("y" in namelist.grid.periodic, "x" in namelist.grid.periodic),
             minimum=namelist.narrowest_block,
+            bands=namelist.whole_circles,
         )
-
-
-def _latitude_bands(layout: Any, size: int) -> tuple[int, int]:
-    """The ``layout`` where every rank owns whole circles of latitude."""
-    if layout == "auto":
-        return size, 1
-    if layout[1] > 1:
-        message = mismatch(
-            f"circles of latitude over {layout[1]} ranks",
-            "latitude bands, whole circles on every rank, for the polar filter",
-            f"write layout: [{layout[0] * layout[1]}, 1], or auto",
-        )
-        raise NamelistError([Problem(("decomposition", "layout"), message)])
-    return layout
 
 
 SERIAL = SerialCommunicator()

@@ -8,7 +8,8 @@ with ``k`` of ``N`` cells' wavenumbers is multiplied by::
 
 so that ``F_k`` times its finite-difference wavenumber nowhere exceeds that of the shortest wave at
 ``phi_c`` (Arakawa & Lamb 1977, Methods Comput. Phys. 17, 173). The filter is linear, symmetric,
-and leaves zonal means alone: filtered tendencies of mass conserve mass.
+and leaves zonal means alone: filtered tendencies of mass conserve mass. Where circles are divided,
+each rank gathers those of its rows that are filtered, and keeps its part of the result.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dassim.grid import Field, Grid, GridError
+from dassim.parallel import Domain
 
 
 class Circles(eqx.Module):
@@ -28,29 +30,38 @@ class Circles(eqx.Module):
 
     first: jax.Array
     last: jax.Array
+    domain: Domain = eqx.field(static=True)
 
     @classmethod
-    def of(cls, cosines: np.ndarray, critical: float, nx: int, dtype: Any) -> Circles:
+    def of(cls, cosines: np.ndarray, critical: float, domain: Domain, dtype: Any) -> Circles:
         """``cosines (ny)`` of the latitudes of this rank's circles, south first."""
+        nx = domain.global_shape[1]
         waves = np.sin(np.pi * np.arange(nx // 2 + 1) / nx)
         with np.errstate(divide="ignore"):
             factors = np.minimum(1.0, cosines[:, None] / critical / waves)
         narrow = (factors < 1.0).any(axis=1)
         wide = np.flatnonzero(~narrow)
         south, north = (wide[0], wide[-1] + 1) if wide.size else (len(cosines), len(cosines))
-        return cls(jnp.asarray(factors[:south], dtype), jnp.asarray(factors[north:], dtype))
+        first, last = (jnp.asarray(part, dtype) for part in (factors[:south], factors[north:]))
+        return cls(first, last, domain)
 
     def __call__(self, values: jax.Array, power: int) -> jax.Array:
         """Owned points ``(..., ny, nx)``, all waves multiplied by ``F_k ** power``."""
         south, north = self.first.shape[0], values.shape[-2] - self.last.shape[0]
-        return jnp.concatenate(
-            [
-                _multiplied(values[..., :south, :], self.first**power),
-                values[..., south:north, :],
-                _multiplied(values[..., north:, :], self.last**power),
-            ],
-            axis=-2,
+        ends = self._multiplied(
+            jnp.concatenate([values[..., :south, :], values[..., north:, :]], axis=-2),
+            jnp.concatenate([self.first, self.last]) ** power,
         )
+        parts = [ends[..., :south, :], values[..., south:north, :], ends[..., south:, :]]
+        return jnp.concatenate(parts, axis=-2)
+
+    def _multiplied(self, values: jax.Array, factors: jax.Array) -> jax.Array:
+        if factors.shape[0] == 0:
+            return values
+        waves = jnp.fft.rfft(self.domain.whole_rows(values), axis=-1)
+        whole = jnp.fft.irfft(waves * factors, n=self.domain.global_shape[1], axis=-1)
+        own = self.domain.block.x
+        return whole[..., own.start : own.stop]
 
 
 class PolarFilter(eqx.Module):
@@ -65,7 +76,7 @@ class PolarFilter(eqx.Module):
 
     @classmethod
     def on(cls, grid: Grid, latitude: float) -> PolarFilter:
-        """Raises GridError for a grid without circles of latitude that one rank owns whole."""
+        """Raises GridError for a grid without circles of latitude."""
         horizontal, domain = grid.horizontal, grid.domain
         if horizontal.geometry != "spherical" or not domain.periodic[1]:
             raise GridError(
@@ -74,18 +85,12 @@ class PolarFilter(eqx.Module):
             )
         if horizontal.dx.u.spans[2] is not None:
             raise GridError("polar filter: found longitudes that are stretched; expected uniform")
-        if domain.shape[1] != domain.global_shape[1]:
-            raise GridError(
-                f"polar filter: found circles of latitude divided over "
-                f"{domain.decomposition.layout[1]} ranks; expected latitude bands; divide the grid "
-                f"along y alone, layout: [{domain.comm.size}, 1]"
-            )
         dtype, critical = grid.levels.dz.c.data.dtype, float(np.cos(np.deg2rad(latitude)))
 
         def circles(latitudes: Field) -> Circles:
             degrees = np.asarray(grid.owned(latitudes), float)[:, 0]
             cosines = np.maximum(np.cos(np.deg2rad(degrees)), 1e-12)
-            return Circles.of(cosines, critical, domain.shape[1], dtype)
+            return Circles.of(cosines, critical, domain, dtype)
 
         return cls(latitude, circles(horizontal.y.c), circles(horizontal.y.v))
 
@@ -115,10 +120,3 @@ def squared_wavenumber(grid: Grid, polar: PolarFilter | None) -> Field:
     """``k^2 = 4 (1/dx^2 + 1/dy^2)`` (1/m2) at cells, of the shortest waves that differences see and
     that the filter lets pass undamped."""
     return 4.0 * (zonal_resolution(grid, polar) ** -2.0 + grid.dy.c**-2.0)
-
-
-def _multiplied(values: jax.Array, factors: jax.Array) -> jax.Array:
-    if factors.shape[0] == 0:
-        return values
-    waves = jnp.fft.rfft(values, axis=-1)
-    return jnp.fft.irfft(waves * factors, n=values.shape[-1], axis=-1)

@@ -66,8 +66,10 @@ class Decomposition:
         layout: tuple[int, int] | None = None,
         periodic: tuple[bool, bool] = (False, False),
         minimum: int = 1,
+        bands: bool = False,
     ) -> Decomposition:
-        """The given layout if it fits ``size`` ranks, else the one with the shortest block edge.
+        """The given layout if it fits ``size`` ranks, else the one with the shortest block edge;
+        with ``bands`` the one with the longest rows, whole ones if there are enough.
 
         No block is narrower than ``minimum`` points (the widest halo that will be exchanged)
         along an axis that is divided. Of equal layouts the one with longer rows wins: rows are
@@ -98,6 +100,8 @@ class Decomposition:
 
         def edge(candidate):
             py, px = candidate
+            if bands:
+                return px
             along_x = shape[1] / px if py > 1 else 0.0
             along_y = shape[0] / py if px > 1 else 0.0
             return along_x + along_y, px
@@ -115,6 +119,11 @@ class Decomposition:
             return tuple(np.cumsum([0] + [quotient + (i < rest) for i in range(p)]).tolist())
 
         return starts(self.shape[0], self.layout[0]), starts(self.shape[1], self.layout[1])
+
+    @property
+    def widths_along_x(self) -> tuple[int, ...]:
+        """Points of the blocks of a row, from west to east."""
+        return tuple(np.diff(self._starts[1]).tolist())
 
     def position(self, rank: int) -> tuple[int, int]:
         """Row and column of ``rank`` in the layout."""

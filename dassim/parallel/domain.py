@@ -117,6 +117,29 @@ class Domain:
         leaves = self._extend(leaves, axis=0, width=wy)
         return jax.tree.unflatten(tree, leaves)
 
+    def whole_rows(self, values: jax.Array) -> jax.Array:
+        """``(..., n, nx)`` of all ranks along x that own the same rows, from west to east; on each
+        of them, which all call this with as many rows. Linear, differentiable in both modes.
+
+        In a ring: strips are handed on eastwards and westwards until all have come by.
+        """
+        count = self.decomposition.layout[1]
+        if count == 1:
+            return values
+        if not self.periodic[1]:
+            raise ValueError("whole_rows: found walls along x; expected a grid periodic in x")
+        _, own = self.decomposition.position(self.comm.rank)
+        widths = self.decomposition.widths_along_x
+        padding = [(0, 0)] * (values.ndim - 1) + [(0, max(widths) - values.shape[-1])]
+        eastwards = westwards = strips = jnp.pad(values, padding)
+        parts = {own: strips}
+        for distance in range(1, count // 2 + 1):
+            eastwards, westwards = neighbour_swap(westwards, eastwards, self.neighbours[1])
+            parts[(own - distance) % count] = eastwards
+            parts[(own + distance) % count] = westwards
+        whole = [parts[column][..., :width] for column, width in enumerate(widths)]
+        return jnp.concatenate(whole, axis=-1)
+
     def sum(self, x: Any) -> jax.Array:
         """Elementwise sum over ranks. Linear and its own transpose, since a cost is the sum over
         ranks of local shares."""

@@ -90,13 +90,14 @@ def run(
 
 
 def differences_between_ranks(
-    name: str, steps: int, overrides: Iterable[str] = ()
+    name: str, steps: int, overrides: Iterable[str] = (), divided: Iterable[str] = ()
 ) -> dict[str, float]:
     """The largest difference of each variable after ``steps`` steps between a run on all ranks of
-    this program and one on rank 0 alone, relative to its largest value."""
+    this program, with the overrides ``divided`` as well, and one on rank 0 alone, relative to its
+    largest value."""
     comm = world()
     alone = run(name, steps, overrides, SerialCommunicator()) if comm.is_root else None
-    together = run(name, steps, overrides, comm)
+    together = run(name, steps, (*overrides, *divided), comm)
     if alone is None:
         return comm.bcast(None)
     scale = AIR_SCALE if name in ATMOSPHERE else OCEAN_SCALE

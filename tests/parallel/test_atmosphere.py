@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dassim.config import Namelist, load
-from dassim.config.errors import NamelistError
-from dassim.config.experiment import build_experiment
 from dassim.parallel import world
 from tests.models.namelists import ATMOSPHERE, SMALLER, build, differences_between_ranks, integrate
 
@@ -37,8 +34,13 @@ def test_steps_are_finite_and_change_the_state(name):
     assert float(abs(end.u - start.state.u).max()) > 1e-6
 
 
-@pytest.mark.ranks(2)
-def test_circles_that_are_divided_are_refused():
-    loaded = load(ATMOSPHERE["galewsky"], Namelist, overrides=["decomposition.layout=[1, 2]"])
-    with pytest.raises(NamelistError, match=r"write layout: \[2, 1\], or auto"):
-        build_experiment(loaded.namelist, world())
+LAYOUTS = {2: "[1, 2]", 3: "[1, 3]", 4: "[2, 2]"}
+"""Circles of latitude divided over ranks, by the number of these."""
+
+
+@pytest.mark.parametrize("name", ["galewsky", "held_suarez"])
+@pytest.mark.ranks(2, 3, 4)
+def test_circles_that_are_divided_are_gathered_and_filtered(name):
+    divided = [f"decomposition.layout={LAYOUTS[world().size]}"]
+    differences = differences_between_ranks(name, 10, SMALLER[name], divided)
+    assert max(differences.values()) <= 1e-12, differences

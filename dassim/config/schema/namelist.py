@@ -78,7 +78,7 @@ class AbstractNamelist(Section, Generic[Model]):
 
     @property
     def whole_circles(self) -> bool:
-        """Whether each rank has to own whole rows of the grid."""
+        """Whether ranks that own whole rows of the grid send fewer messages than others."""
         return False
 
     @model_validator(mode="after")

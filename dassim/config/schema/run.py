@@ -34,7 +34,8 @@ class Decomposition(Section):
     layout: Annotated[
         Literal["auto"] | tuple[Count, Count], BeforeValidator(_layout), Field(examples=["auto"])
     ] = "auto"
-    """auto, or the number of ranks along [y, x]."""
+    """auto, or the number of ranks along [y, x]. auto: short edges; with a polar filter latitude
+    bands, since ranks that divide a filtered circle have to gather it."""
 
 
 class Time(Section):

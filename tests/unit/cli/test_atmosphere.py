@@ -54,7 +54,6 @@ def test_check_prints_sizes_and_refuses_the_poles_without_a_filter(dassim):
 
 
 WRONG = {
-    "a layout": (["decomposition.layout=[1, 2]"], "write layout: [2, 1], or auto"),
     "a plane": (
         ["grid={type: cartesian, nx: 8, ny: 8, lx: 1 km, ly: 1 km}"],
         "found a polar filter on a cartesian grid; expected circles of latitude",
@@ -73,10 +72,9 @@ WRONG = {
 
 @pytest.mark.parametrize(("overrides", "words"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_is_refused(dassim, tmp_path, overrides, words):
-    ranks = ["--ranks", "2"] if "layout" in overrides[0] else []
     command = ["sensitivity"] if "sensitivity" in overrides[0] else ["check"]
     folder = ["-o", tmp_path / "s"] if command == ["sensitivity"] else []
-    result = dassim(*command, JET, *ranks, *folder, *with_set([*SMALLER["galewsky"], *overrides]))
+    result = dassim(*command, JET, *folder, *with_set([*SMALLER["galewsky"], *overrides]))
     assert result.code == 2
     assert words in result.err
 

@@ -99,6 +99,12 @@ def test_of_two_equal_layouts_the_one_with_longer_rows_wins():
     assert Decomposition.choose((16, 16), 8).layout == (4, 2)
 
 
+@pytest.mark.parametrize(("size", "layout"), [(4, (4, 1)), (6, (3, 2)), (7, (1, 7))])
+def test_bands_are_taken_while_they_are_wide_enough(size, layout):
+    chosen = Decomposition.choose((10, 100), size, minimum=2, bands=True)
+    assert chosen.layout == layout
+
+
 def test_far_too_many_ranks_are_refused_at_once():
     with pytest.raises(DecompositionError, match=r"at most 96\) or a finer grid"):
         Decomposition.choose((8, 12), 10**9)
