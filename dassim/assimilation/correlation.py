@@ -31,6 +31,10 @@ ROUGH = 1e-5
 """Tolerance of solves for a variance that is not exact anyway."""
 
 
+class VarianceError(ValueError):
+    """A variance that is not positive. The same on all ranks."""
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """How the variance of a horizontal diffusion is found, at all points.
@@ -123,10 +127,11 @@ def correlation(
 def _factor(domain: Domain, variance: jax.Array, wet: jax.Array) -> jax.Array:
     """``N``, the same decision on all ranks."""
     known = jnp.where(wet, variance, 1.0)
-    if not float(domain.min(jnp.min(known))) > 0:
-        raise ValueError(
-            f"found a variance of {float(jnp.min(known)):.1e}; expected positive ones: impulses "
-            f"are too near to each other; use a larger separation, or the exact normalisation"
+    least = float(domain.min(jnp.min(known)))
+    if not least > 0:
+        raise VarianceError(
+            f"found a variance of {least:.1e}; expected positive ones: impulses are too near to "
+            f"each other; use a larger separation, or the exact normalisation"
         )
     return jnp.where(wet, 1.0 / jnp.sqrt(known), 0.0)
 

@@ -17,7 +17,12 @@ from dassim.assimilation.balance import (
     salinity_slope,
 )
 from dassim.assimilation.control import Control
-from dassim.assimilation.correlation import Correlation, Normalisation, correlation
+from dassim.assimilation.correlation import (
+    Correlation,
+    Normalisation,
+    VarianceError,
+    correlation,
+)
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch, one_of, suggest
 from dassim.config.points import Basin
 from dassim.config.profiles import values
@@ -42,22 +47,51 @@ def build_background(
 
     Raises NamelistError.
     """
-    grid = getattr(model, "grid", None)
-    if grid is None:
-        message = mismatch("a model without a grid", "one with a grid", "write uncorrelated")
-        raise NamelistError([Problem((*key, "type"), message)])
-    known = {_short(name) for name in (*deviations.distributed, *deviations.replicated)}
-    unknown = [name for name in section.variables if name not in known]
-    if unknown:
-        message = mismatch(f"'{unknown[0]}'", one_of(known), suggest(unknown[0], known))
-        raise NamelistError([Problem((*key, "variables", unknown[0]), message)])
-    builder = _Builder(section, model.variables, Basin.of(grid), key, {})
+    require_background(section, model, inputs.parameters, deviations, key)
+    builder = _Builder(section, model.variables, Basin.of(model.grid), key, {})
     distributed = {
         name: builder.errors(name, size) for name, size in deviations.distributed.items()
     }
     replicated = {name: VariableErrors(size) for name, size in deviations.replicated.items()}
-    balances = tuple(_balances(section.balance, model, inputs, distributed, key))
+    balances = tuple(_balances(section.balance, model, inputs, distributed))
     return BackgroundRoot(distributed, replicated, balances)
+
+
+def require_background(
+    section: schema.CorrelatedBackground,
+    model: Any,
+    parameters: Any,
+    deviations: Control,
+    key: KeyPath = ("assimilation", "background"),
+) -> None:
+    """Refuse names and balances that the model and the unknowns of ``deviations`` do not have."""
+    if getattr(model, "grid", None) is None:
+        message = mismatch("a model without a grid", "one with a grid", "write uncorrelated")
+        raise NamelistError([Problem((*key, "type"), message)])
+    names = (*deviations.distributed, *deviations.replicated)
+    known = sorted({_short(name) for name in names})
+    at_start = {_short(name) for name in names if not _of_a_segment(name)}
+    for name, own in section.variables.items():
+        where = (*key, "variables", name)
+        if name not in known:
+            message = mismatch(f"'{name}'", one_of(known), suggest(name, known))
+            raise NamelistError([Problem(where, message)])
+        if own.deviation is not None and name not in at_start:
+            message = mismatch(
+                f"a deviation of {name}, of which corrections of segments alone are sought",
+                "their size in control.windows or control.model_error",
+                "remove it",
+            )
+            raise NamelistError([Problem((*where, "deviation"), message)])
+    sought, balance = set(deviations.distributed), (*key, "balance")
+    if section.balance.salinity:
+        _require({"state.T", "state.S"}, sought, (*balance, "salinity"))
+    if section.balance.geostrophic:
+        _require(CURRENTS, sought, (*balance, "geostrophic"))
+        parts = getattr(parameters, "eos", None), getattr(model, "free_surface", None)
+        if None in parts:
+            message = mismatch("a model without an equation of state", "an ocean", "remove it")
+            raise NamelistError([Problem((*balance, "geostrophic"), message)])
 
 
 @dataclass(frozen=True)
@@ -77,7 +111,7 @@ class _Builder:
         horizontal = _scale(own.horizontal, self.section.horizontal)
         vertical = _scale(own.vertical, self.section.vertical) if variable.levels else None
         deviation = size
-        if own.deviation is not None:
+        if own.deviation is not None and not _of_a_segment(name):
             at = self.basin.points(variable.location, surface=not variable.levels)
             where = (*self.key, "variables", _short(name), "deviation")
             field = np.where(at.wet, values(own.deviation, at, where), 0.0)
@@ -88,7 +122,14 @@ class _Builder:
             deviation = jnp.asarray(field if variable.levels else field[0], jnp.result_type(size))
         kind = (variable.location, variable.levels, horizontal, vertical)
         if kind not in self.made:
-            self.made[kind] = correlation(
+            self.made[kind] = self._correlation(variable, horizontal, vertical)
+        return VariableErrors(deviation, self.made[kind])
+
+    def _correlation(
+        self, variable: Variable, horizontal: float | None, vertical: float | None
+    ) -> Correlation:
+        try:
+            return correlation(
                 self.basin.grid,
                 variable.location,
                 levels=variable.levels,
@@ -97,7 +138,9 @@ class _Builder:
                 order=self.section.solves,
                 normalisation=_normalisation(self.section.normalisation),
             )
-        return VariableErrors(deviation, self.made[kind])
+        except VarianceError as error:
+            where = (*self.key, "normalisation", "separation")
+            raise NamelistError([Problem(where, str(error))]) from None
 
     def _variable(self, name: str, own: schema.VariableErrors) -> Variable:
         """Of the state, or a field over the surface."""
@@ -117,6 +160,15 @@ def _short(name: str) -> str:
     return ".".join(parts[1:] if parts[0] == "state" else parts)
 
 
+def _of_a_segment(name: str) -> bool:
+    """Whether an unknown is the correction of a segment, whose size is not the background's.
+
+    >>> [name for name in ("state.T", "segments.3.state.T") if _of_a_segment(name)]
+    ['segments.3.state.T']
+    """
+    return name.startswith("segments.")
+
+
 def _scale(own: Any, common: float | None) -> float | None:
     if own == "none":
         return None
@@ -130,21 +182,14 @@ def _normalisation(section: schema.Normalisation) -> Normalisation:
 
 
 def _balances(
-    section: schema.Balance, model: Any, inputs: RunInputs, sought: Iterable[str], key: KeyPath
+    section: schema.Balance, model: Any, inputs: RunInputs, sought: Iterable[str]
 ) -> Iterable[AbstractBalance]:
     """In the order in which they act: velocities follow salinity, too."""
     sought, state = set(sought), inputs.state
-    where = (*key, "balance")
     if section.salinity:
-        _require({"state.T", "state.S"}, sought, (*where, "salinity"))
         yield SalinityBalance(jnp.asarray(salinity_slope(model.grid, state.T, state.S)))
     if section.geostrophic:
-        _require(CURRENTS, sought, (*where, "geostrophic"))
-        eos = getattr(inputs.parameters, "eos", None)
-        surface = getattr(model, "free_surface", None)
-        if eos is None or surface is None:
-            message = mismatch("a model without an equation of state", "an ocean", "remove it")
-            raise NamelistError([Problem((*where, "geostrophic"), message)])
+        eos, surface = inputs.parameters.eos, model.free_surface
         z, per_density = model.grid.levels.z.c.data, eos.gravity / eos.reference_density
         derivative = {
             "state.T": lambda: per_density * eos.expansion(state.T, state.S, z),

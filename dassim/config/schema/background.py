@@ -17,7 +17,8 @@ class VariableErrors(Section):
 
     deviation: VolumeProfile[float] | None = None
     """Standard deviation as a field over the grid, in the unknown's unit; the size given in the
-    section control when left out."""
+    section control when left out. Corrections of segments (control.windows, control.model_error)
+    have the size given there."""
     horizontal: Length | Literal["none"] | None = None
     """Length scale along levels; none: no correlation."""
     vertical: Length | Literal["none"] | None = None

@@ -66,6 +66,33 @@ def test_deviations_may_be_fields(experiment):
     np.testing.assert_allclose(np.unique(deviation), [0.1, 0.2, 0.5, 1.0])
 
 
+def test_a_deviation_is_not_that_of_corrections_of_segments(experiment):
+    names = ("state.T", "segments.1.state.T")
+    root = built(experiment, sought(*names), horizontal=15e3, variables={"T": {"deviation": 3.0}})
+    start, late = (root.distributed[name] for name in names)
+    assert float(start.deviation.max()) == 3.0
+    assert float(late.deviation) == 0.2
+    assert start.correlation is late.correlation
+    keys = {"variables": {"T": {"deviation": 3.0}}}
+    (found,) = refusals(by=lambda _: built(experiment, sought("segments.1.state.T"), **keys))
+    assert found.startswith(
+        "assimilation.background.variables.T.deviation: found a deviation of T, of which "
+        "corrections of segments alone are sought; expected "
+    )
+
+
+def test_impulses_too_near_to_each_other_are_refused(experiment, monkeypatch):
+    monkeypatch.setattr(
+        "dassim.assimilation.correlation._horizontal_variance",
+        lambda diffusion, wet, spacing, seed: jnp.full(wet.shape, -0.25),
+    )
+    (found,) = refusals(by=lambda _: built(experiment, sought("state.T"), horizontal=15e3))
+    assert found.startswith(
+        "assimilation.background.normalisation.separation: found a variance of -2.5e-01; expected "
+        "positive ones: "
+    )
+
+
 def test_balances_are_those_of_the_background(experiment):
     names = ("state.T", "state.S", "state.u", "state.v", "state.eta")
     root = built(experiment, sought(*names), balance=Balance(salinity=True, geostrophic=True))
