@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import singledispatch
@@ -23,7 +24,13 @@ from dassim.assimilation.transform import ControlTransform, Diagonal
 from dassim.assimilation.window import Window
 from dassim.config.background import build_background
 from dassim.config.data import at_time, build_data, state_of_run
-from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
+from dassim.config.errors import (
+    KeyPath,
+    NamelistError,
+    NamelistWarning,
+    Problem,
+    mismatch,
+)
 from dassim.config.experiment import Experiment
 from dassim.config.observations import build_observations
 from dassim.config.schema import assimilation as schema
@@ -34,7 +41,7 @@ from dassim.config.unknowns import Unknowns, build_unknowns, chosen_leaves
 from dassim.io.checkpoints import FolderStore
 from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
-from dassim.simulation.checkpoints import IN_MEMORY, Schedule, states_within
+from dassim.simulation.checkpoints import IN_MEMORY, Schedule, bytes_of_state, states_within
 from dassim.simulation.clock import Clock
 from dassim.simulation.model import Model
 from dassim.simulation.segments import Rematerialisation, Segment, interior_of_a_step
@@ -146,9 +153,15 @@ def build_gravity_waves(
 
 
 def build_sweep(
-    section: schema.Adjoint, window: Window, model: Model, parameters: Any, state: Any
+    section: schema.Adjoint,
+    window: Window,
+    model: Model,
+    parameters: Any,
+    state: Any,
+    key: KeyPath = (*SECTION, "adjoint"),
 ) -> tuple[Schedule, Rematerialisation]:
-    """As little is computed again as the memory allows, and the disk."""
+    """As little is computed again as the memory allows, and the disk. Warns on rank 0
+    (NamelistWarning) where the least that is kept is more than the memory allows."""
     domain = model.domain
     room = states_within(domain, 1e9 * section.memory, state)
     inside, segments = max(window.lengths), len(window.lengths)
@@ -160,10 +173,24 @@ def build_sweep(
         return IN_MEMORY, each_step
     if section.disk and inside + 1 < room:
         return Schedule(memory=room - inside - 1, disk=None), each_step
+    least = in_blocks.states(inside) + 1 + (segments > 1)
+    gigabytes = 1e-9 * least * bytes_of_state(domain, state)
+    if gigabytes > section.memory and domain.comm.is_root:
+        message = mismatch(
+            f"a memory of {section.memory:.3g} GB for states",
+            f"at least {gigabytes:.3g} GB, which the sweep takes anyway",
+            "raise it, or shorten adjoint.segment",
+        )
+        warnings.warn(NamelistWarning(Problem((*key, "memory"), message)), stacklevel=2)
     kept = max(1, room - in_blocks.states(inside) - 1)
     if kept >= segments - 1:
         return IN_MEMORY, in_blocks
     return Schedule(memory=kept, disk=None if section.disk else 0), in_blocks
+
+
+def sweep_store(section: schema.Adjoint, folder: Path, domain: Domain) -> FolderStore | None:
+    """Where a sweep keeps states and from where it goes on, if it may use the disk."""
+    return FolderStore(folder / SWEEP, domain.comm.rank) if section.disk else None
 
 
 # -- all of it ------------------------------------------------------------------------------------
@@ -218,7 +245,7 @@ def build_recovery(
         ControlTransform(unknowns.inputs, root, *unknowns.names),
         control_terms,
         schedule,
-        FolderStore(folder / SWEEP, model.domain.comm.rank) if schedule.uses_disk else None,
+        sweep_store(section.adjoint, folder, model.domain),
     )
     return Recovery(
         objective,

@@ -88,7 +88,10 @@ def build_sensitivity(
     replicated = tuple(path for path in found if path not in distributed)
     length = section.adjoint.segment or _segment(section.window.length, step)
     window = build_window(section.window, length, step)
-    schedule, rematerialisation = build_sweep(section.adjoint, window, model, parameters, state)
+    key = ("sensitivity", "adjoint")
+    schedule, rematerialisation = build_sweep(
+        section.adjoint, window, model, parameters, state, key
+    )
     segment = Segment(model, Goal(wanted.name, wanted.function), None, rematerialisation)
     disk = FolderStore(folder / SWEEP, model.domain.comm.rank)  # a sweep that is killed goes on
     objective = objective_at_end(

@@ -96,5 +96,10 @@ IN_MEMORY = Schedule()
 
 def states_within(domain: Domain, budget: float, state: Any) -> int:
     """How many states of the largest rank fit into ``budget`` bytes a rank; at least one."""
+    return max(1, int(budget // bytes_of_state(domain, state)))
+
+
+def bytes_of_state(domain: Domain, state: Any) -> int:
+    """Of the rank that has most. All ranks call this together."""
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    return max(1, int(budget // max(domain.comm.allgather(size))))
+    return max(domain.comm.allgather(size))

@@ -10,12 +10,13 @@ from dassim.assimilation.data import at_ends
 from dassim.assimilation.incremental import Incremental
 from dassim.assimilation.minimise import Criteria, QuasiNewton
 from dassim.assimilation.window import Window
-from dassim.config import Namelist, NamelistError, load
+from dassim.config import Namelist, NamelistError, NamelistWarning, load
 from dassim.config.assimilation import (
     build_gravity_waves,
     build_minimiser,
     build_sweep,
     recovery_identity,
+    sweep_store,
     swept,
 )
 from dassim.config.data import at_time, sampling
@@ -290,6 +291,28 @@ def test_less_is_computed_again_the_more_memory_there_is(plate):
     assert sweep(101, disk=True) == (None, False, Rematerialisation())
     assert sweep(23) == (2, False, Rematerialisation())
     assert sweep(23, disk=True) == (2, True, Rematerialisation())
+
+
+def test_less_memory_than_a_sweep_takes_is_warned_of(plate):
+    window, state = Window.of(0, 400, 100), plate.state()
+    size = sum(np.asarray(leaf).nbytes for leaf in named_leaves(state).values())
+    least = Rematerialisation().states(100) + 2
+
+    def sweep(states):
+        section = Adjoint(memory=1e-9 * size * states)
+        return build_sweep(section, window, plate, plate.parameters(), state)
+
+    schedule, _ = sweep(least + 0.5)
+    assert schedule.memory == 1
+    with pytest.warns(NamelistWarning, match=r"adjoint.memory: found a memory of .* at least") as w:
+        assert sweep(least - 0.5) == (schedule, Rematerialisation())
+    assert f"at least {1e-9 * size * least:.3g} GB" in str(w[0].message)
+
+
+def test_a_sweep_that_may_use_the_disk_goes_on_from_there(plate, tmp_path):
+    store = sweep_store(Adjoint(disk=True), tmp_path, plate.domain)
+    assert store is not None and store.own == tmp_path / "adjoint" / "rank_00000"
+    assert sweep_store(Adjoint(), tmp_path, plate.domain) is None
 
 
 # -- gravity waves --------------------------------------------------------------------------------
