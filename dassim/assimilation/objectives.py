@@ -14,6 +14,7 @@ import numpy as np
 from dassim.assimilation.control import Control
 from dassim.assimilation.cost import FourDVar
 from dassim.assimilation.transform import ControlTransform, Identity
+from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
 from dassim.simulation.checkpoints import IN_MEMORY, Schedule, Store
 from dassim.simulation.segments import Parts, RunInputs, Segment, SegmentData
@@ -71,6 +72,14 @@ class Comparison:
 def value(objective: FourDVar, control: Control) -> float:
     shares = [float(share) for share in objective.shares(control).values()]
     return float(objective.space.sum(np.array(sum(shares))))
+
+
+def not_finite(gradient: Control, domain: Domain) -> list[str]:
+    """The leaves of ``gradient`` with values that are not finite, on any rank. All ranks call this
+    together."""
+    leaves = {**gradient.distributed, **gradient.replicated}
+    here = {name for name, leaf in leaves.items() if not np.isfinite(np.asarray(leaf)).all()}
+    return sorted(set().union(*domain.comm.allgather(here)))
 
 
 def compare_at_points(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from dassim.config import Loaded, Namelist
     from dassim.config.experiment import Experiment
     from dassim.config.sensitivity import SensitivityProblem
+    from dassim.grid.variables import Variable
     from dassim.parallel import AbstractCommunicator
 
 STREAM, NUMBERS, FIGURES = "sensitivity", "sensitivity.csv", "figures"
@@ -90,7 +92,10 @@ def differentiate(
 ) -> int:
     import math
 
-    comm, objective = experiment.model.domain.comm, problem.objective
+    from dassim.assimilation.objectives import not_finite
+
+    domain, objective = experiment.model.domain, problem.objective
+    comm = domain.comm
     evaluation = objective(objective.transform.zero())
     total = float(objective.space.sum(sum(float(s) for s in evaluation.shares.values())))
     if not math.isfinite(total):
@@ -100,6 +105,15 @@ def differentiate(
     if comm.is_root:
         when = problem.clock.text(problem.window.last)
         typer.echo(f"{problem.number.replace('_', ' ')} at {when}: {total!r} {problem.units}")
+    bad = [problem.names[place] for place in not_finite(evaluation.gradient, domain)]
+    if bad:
+        if comm.is_root:
+            typer.echo(
+                f"dassim sensitivity: found derivatives by {', '.join(bad)} that are not finite, "
+                f"of a number that is; expected finite ones; run dassim verify-adjoint",
+                err=True,
+            )
+        return FAILED
     write(namelist, experiment, problem, evaluation.gradient, path)
     section = namelist.sensitivity
     if not section.points:
@@ -125,10 +139,9 @@ def write(
     path: Path,
 ) -> None:
     """Fields, numbers, maps."""
-    import numpy as np
-
     from dassim.config.results import Results
     from dassim.config.sensitivity import output_of
+    from dassim.parallel.agreement import on_root
 
     comm = experiment.model.domain.comm
     known = {**experiment.model.variables, **experiment.objectives.fields}
@@ -138,8 +151,21 @@ def write(
         start = problem.clock.seconds(problem.window.first)
         arrays = {variables[place].name: field for place, field in fields.items()}
         Results(path, namelist, experiment).write(STREAM, variables.values(), [(start, arrays)])
-    if not comm.is_root:
-        return
+
+    def show() -> None:
+        tell(problem, gradient, known, path)
+        if fields:
+            draw(path)
+
+    on_root(comm, show)
+
+
+def tell(
+    problem: SensitivityProblem, gradient: Control, known: Mapping[str, Variable], path: Path
+) -> None:
+    """Derivatives by single numbers, printed, and as CSV."""
+    import numpy as np
+
     lines = ["name,index,derivative,units"]
     for place, leaf in gradient.replicated.items():
         variable = problem.variable(place, known)
@@ -148,8 +174,6 @@ def write(
             lines.append(f"{problem.names[place]},{where},{float(value)!r},{variable.units}")
             typer.echo(f"by {problem.names[place]} {where}: {float(value):.6e} {variable.units}")
     (path / NUMBERS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if fields:
-        draw(path)
 
 
 def draw(path: Path) -> None:
@@ -178,7 +202,8 @@ def compare(
     comm: AbstractCommunicator,
 ) -> float:
     """The table of derivatives by adjoint and by finite differences, as it grows; the largest
-    relative difference, infinite where one is not a number."""
+    relative difference, infinite where one is not a number, and where one of what is differentiated
+    by has no point that could be compared."""
     import math
 
     from dassim.assimilation.objectives import compare_at_points
@@ -187,9 +212,10 @@ def compare(
     steps = difference_steps(problem, total, gradient)
     if comm.is_root:
         typer.echo(f"{'by':<24}{'at':>16}{'adjoint':>16}{'differences':>16}{'apart':>12}")
-    worst = 0.0
+    worst, compared = 0.0, set()
     points, seed, tolerance = section.points, section.seed, section.tolerance
     for each in compare_at_points(problem.objective, gradient, steps, points, seed, tolerance):
+        compared.add(each.name)
         worst = max(worst, each.apart if math.isfinite(each.apart) else math.inf)
         if comm.is_root:
             place = ", ".join(map(str, each.index))
@@ -197,6 +223,7 @@ def compare(
                 f"{problem.names[each.name]:<24}{place:>16}{each.adjoint:>16.7e}"
                 f"{each.differences:>16.7e}{each.apart:>12.2e}"
             )
+    worst = worst if compared >= set(problem.names) else math.inf
     if comm.is_root:
         typer.echo(f"largest relative difference: {worst:.2e}")
     return worst

@@ -1,6 +1,8 @@
 """``dassim sensitivity`` of a toy: against finite differences, and what it leaves."""
 
 import csv
+import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -122,6 +124,40 @@ def test_a_run_that_is_not_finite_says_so(dassim, namelist, tmp_path, monkeypatc
     result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
     assert result.code == 3
     assert "the run is not finite" in result.err
+
+
+def test_a_gradient_that_is_not_finite_is_no_success(dassim, namelist, tmp_path, monkeypatch):
+    step = Plate.step
+
+    def kink(self, p, s):
+        """The growth is 0 everywhere, where its root has no derivative."""
+        after = step(self, p, s)
+        return after.__class__(after.T + jnp.sqrt(p["growth"]), after.tracers, after.time)
+
+    monkeypatch.setattr(Plate, "step", kink)
+    result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
+    assert result.code == 1
+    assert result.err == (
+        "dassim sensitivity: found derivatives by growth that are not finite, of a number that is; "
+        "expected finite ones; run dassim verify-adjoint\n"
+    )
+
+
+def test_points_of_which_none_was_compared_are_no_success(dassim, namelist, tmp_path, monkeypatch):
+    monkeypatch.setattr("dassim.assimilation.objectives.compare_at_points", lambda *_: iter(()))
+    result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
+    assert result.code == 1
+    assert "differ from finite differences by up to inf" in result.err
+
+
+def test_a_disk_that_is_full_is_said_in_one_line(dassim, namelist, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the disk")
+
+    monkeypatch.setattr("dassim.cli.sensitivity.tell", full)
+    result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
+    assert result.code == 1
+    assert result.err == "dassim sensitivity: [Errno 28] No space left on device: 'the disk'\n"
 
 
 def test_derivatives_at_interior_faces_have_no_value_at_the_surface():
