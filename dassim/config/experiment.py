@@ -23,8 +23,11 @@ from dassim.config.schema import (
     ShallowWaterNamelist,
 )
 from dassim.config.schema.run import Time
+from dassim.grid.variables import Variable
 from dassim.parallel import AbstractCommunicator
+from dassim.simulation.outputs import output_variables
 from dassim.simulation.plan import Refresh
+from dassim.simulation.trees import named_leaves
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,17 @@ class Experiment:
     time: Time
     refresh: Refresh | None = None
     objectives: Objectives = field(default_factory=Objectives)
+
+
+def state_variables(experiment: Experiment) -> dict[str, Variable]:
+    """Variables of the state by their paths, as the model understands them."""
+    known = output_variables(experiment.model, experiment.parameters, experiment.state)
+    found = {}
+    for leaf in named_leaves(experiment.state):
+        name = leaf.rpartition(".")[2]
+        if name in known and not leaf.startswith("previous."):
+            found[leaf] = known[name]
+    return found
 
 
 @singledispatch

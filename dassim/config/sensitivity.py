@@ -23,7 +23,7 @@ from dassim.config.assimilation import (
     require_constant_parameters,
 )
 from dassim.config.errors import NamelistError, Problem, mismatch, one_of, suggest
-from dassim.config.experiment import Experiment
+from dassim.config.experiment import Experiment, state_variables
 from dassim.config.schema import assimilation as schema
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.unknowns import of_the_stepper
@@ -77,7 +77,7 @@ def build_sensitivity(
     section = required(namelist)
     require_constant_parameters(experiment, ("sensitivity",))
     model, step, known = experiment.model, experiment.time.step, experiment.objectives
-    wanted = known.number(section.objective, model)
+    wanted = known.number(section.objective, model, state_variables(experiment))
     parameters, paths = known.with_fields(experiment.parameters, section.by, model.grid)
     state = first_guess_of(section, namelist, experiment)
     inputs = RunInputs(parameters, state)

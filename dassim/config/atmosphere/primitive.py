@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import singledispatch
 from typing import Any
@@ -41,6 +42,7 @@ from dassim.dynamics.friction import DivergenceDamping
 from dassim.dynamics.polar import PolarFilter
 from dassim.dynamics.tracers import LateralDiffusion
 from dassim.grid import Grid
+from dassim.grid.variables import Variable
 from dassim.parallel import AbstractCommunicator
 
 WATER_HEAT_CAPACITY = 4.184e6
@@ -236,10 +238,10 @@ class Energy(eqx.Module):
         return kinetic_energy_in_all(self.model.grid, state)
 
 
-def number(section: Any, model: AtmosphereModel) -> Number:
+def number(section: Any, model: AtmosphereModel, variables: Mapping[str, Variable]) -> Number:
     """The number that a section names. All ranks call this together."""
     if isinstance(section, numbers.MeanOverBox):
-        return mean_over_box(section, model)
+        return mean_over_box(section, model, variables)
     if isinstance(section, numbers.KineticEnergy):
         return Number("kinetic_energy", "Pa m4 s-2", Energy(model))
-    return no_number(section, model)
+    return no_number(section, model, variables)

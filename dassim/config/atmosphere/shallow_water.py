@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
 
@@ -38,6 +39,7 @@ from dassim.config.schema import assimilation as numbers
 from dassim.config.schema.atmosphere import shallow_water as schema
 from dassim.config.schema.grid import LatLonGrid
 from dassim.grid import Grid
+from dassim.grid.variables import Variable
 from dassim.parallel import AbstractCommunicator
 
 
@@ -133,10 +135,10 @@ class Energy(eqx.Module):
         return kinetic_energy_in_all(self.model.grid, state)
 
 
-def number(section: Any, model: ShallowWaterModel) -> Number:
+def number(section: Any, model: ShallowWaterModel, variables: Mapping[str, Variable]) -> Number:
     """The number that a section names. All ranks call this together."""
     if isinstance(section, numbers.MeanOverBox):
-        return mean_over_box(section, model)
+        return mean_over_box(section, model, variables)
     if isinstance(section, numbers.KineticEnergy):
         return Number("kinetic_energy", "m5 s-2", Energy(model))
-    return no_number(section, model)
+    return no_number(section, model, variables)

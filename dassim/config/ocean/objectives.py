@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import singledispatch
 from typing import Any
@@ -12,10 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.config.objectives import Number, Objectives, mean_over_box
+from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.objectives import SECTION, Number, Objectives, mean_over_box, within_y
+from dassim.config.points import Basin
 from dassim.config.schema import assimilation as schema
 from dassim.grid import Grid
 from dassim.grid.variables import Variable
+from dassim.observations.axes import TURN
 from dassim.ocean import CombinedMixing, OceanModel, OceanParameters, OceanState
 from dassim.ocean.diagnostics import kinetic_energy, transport_through_x
 from dassim.ocean.mixing import AddedMixing
@@ -63,24 +66,38 @@ class Energy(eqx.Module):
 
 
 @singledispatch
-def number(section: Any, model: OceanModel) -> Number:
-    """The number that a section names. All ranks call this together."""
+def number(section: Any, model: OceanModel, variables: Mapping[str, Variable]) -> Number:
+    """The number that a section names, of a state with these ``variables``, by their paths. All
+    ranks call this together; raises NamelistError."""
     raise TypeError(f"found {type(section)}; expected an objective that is registered")
 
 
 @number.register
-def _(section: schema.Transport, model: OceanModel) -> Number:
+def _(section: schema.Transport, model: OceanModel, variables: Any) -> Number:
+    grid = model.grid
+    points = Basin.of(grid).points("u")
+    low, x = points.extent["x"][0], section.x
+    if grid.horizontal.geometry == "spherical":
+        x = low + (x - low) % TURN
+    points.require_inside("x", x, (*SECTION, "x"))
+    if not grid.domain.sum(within_y(grid, "u", section.y).sum()):
+        message = mismatch(
+            "a section between the points of the grid, or beyond them",
+            "one with at least one cell in it",
+            "correct y or its unit",
+        )
+        raise NamelistError([Problem((*SECTION, "y"), message)])
     ends = section.y or (-np.inf, np.inf)
-    return Number("transport", "1e6 m3 s-1", TransportThroughX(model, section.x, ends))
+    return Number("transport", "1e6 m3 s-1", TransportThroughX(model, x, ends))
 
 
 @number.register
-def _(section: schema.MeanOverBox, model: OceanModel) -> Number:
-    return mean_over_box(section, model)
+def _(section: schema.MeanOverBox, model: OceanModel, variables: Any) -> Number:
+    return mean_over_box(section, model, variables)
 
 
 @number.register
-def _(section: schema.KineticEnergy, model: OceanModel) -> Number:
+def _(section: schema.KineticEnergy, model: OceanModel, variables: Any) -> Number:
     return Number("kinetic_energy", "m5 s-2", Energy(model))
 
 

@@ -38,7 +38,7 @@ def toy(monkeypatch):
             objectives=Objectives(number),
         )
 
-    def number(section, model):
+    def number(section, model, variables):
         return Number("energy", "K2", lambda state: jnp.mean(state.T**2))
 
     monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
