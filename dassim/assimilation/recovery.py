@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from dassim.assimilation.cost import FourDVar, physical
 from dassim.assimilation.data import StateData
 from dassim.assimilation.journal import MAKE_ROOM, Checkpoints, IterationLog
@@ -242,6 +244,14 @@ class _Session:
     def _say(self, text: str) -> None:
         if self.comm.is_root:
             self.reporter.message(text)
+
+
+def parts_not_finite(objective: FourDVar) -> list[str]:
+    """The parts of the cost at the first guess that are not finite. All ranks call this
+    together."""
+    shares = objective.shares(objective.transform.zero())
+    totals = objective.space.sum(np.array([float(share) for share in shares.values()]))
+    return [name for name, total in zip(shares, totals, strict=True) if not math.isfinite(total)]
 
 
 def write_analysis(

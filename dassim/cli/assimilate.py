@@ -42,8 +42,9 @@ def command(
     increments, departures, parameters and corrections, FOLDER/parameters.csv single numbers.
 
     SIGTERM, SIGUSR1 and the end of the wall-clock time stop it after an evaluation. Exit codes:
-    0 it is at its end, 75 it was stopped and wants to be resumed, 1 it cannot go on, 2 the namelist
-    cannot be used, 3 the cost is not finite wherever it was tried.
+    0 it is at its end, 75 it was stopped and wants to be resumed, 1 it cannot go on, as with a
+    gradient that is not finite, 2 the namelist cannot be used, 3 the cost is not finite wherever it
+    was tried.
     """
     from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
@@ -150,8 +151,7 @@ def recover_and_write(
         _say(comm, f"stopped: {stop.value}; go on with --resume")
         return CONTINUE_ME, recovered
     if not recovered.result.state.history:
-        _say(comm, f"no analysis: {stop.value}; shorten the time step or the window")
-        return UNSTABLE, recovered
+        return no_analysis(recovery), recovered
     analysis = RunFolder(folder.path / ANALYSIS)
     written = write_analysis(recovery, recovered, analysis, told)
     write_parameters(recovery, recovered, analysis, told)
@@ -165,6 +165,22 @@ def recover_and_write(
         _say(comm, str(errors))
     _say(comm, f"the analysis is {written}; dassim run goes on from it with --folder and --resume")
     return (0 if stop.name != "NON_FINITE" else UNSTABLE), recovered
+
+
+def no_analysis(recovery: Recovery) -> int:
+    """Say what is not finite at the first guess; the exit code."""
+    from dassim.assimilation.recovery import parts_not_finite
+
+    bad = parts_not_finite(recovery.objective)
+    if bad:
+        found, remedy = f"{', '.join(bad)} not finite", "shorten the time step or the window"
+    else:
+        found, remedy = "a gradient not finite, of a cost that is", "run dassim verify-adjoint"
+    _say(
+        recovery.comm,
+        f"no analysis: found {found}, at the first guess; expected numbers; {remedy}",
+    )
+    return UNSTABLE if bad else FAILED
 
 
 def summary(recovery: Recovery, recovered: Recovered) -> str:

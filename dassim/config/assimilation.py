@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 from pathlib import Path
@@ -289,7 +289,7 @@ def first_guess_of(
 
 
 def require_data(
-    sources: Iterable[StateData | PointData], points: PointData, domain: Domain
+    sources: Sequence[StateData | PointData], points: PointData, domain: Domain
 ) -> dict[str, int]:
     """Data by term, over all ranks; refuses a cost that is 0 for want of data."""
     counts = _counted(sources, domain)
@@ -301,7 +301,12 @@ def require_data(
     ]
     found = "no data" if not fates else f"no observation that can be used ({'; '.join(fates)})"
     message = mismatch(found, "data", "add the states of a run, or observations in the window")
-    raise NamelistError([Problem((*SECTION, "data"), message)])
+    blamed = "observations" if fates and not _has_states(sources) else "data"
+    raise NamelistError([Problem((*SECTION, blamed), message)])
+
+
+def _has_states(sources: Iterable[StateData | PointData]) -> bool:
+    return any(isinstance(source, StateData) for source in sources)
 
 
 def _counted(sources: Iterable[StateData | PointData], domain: Domain) -> dict[str, int]:

@@ -61,7 +61,8 @@ class Window(Section):
     """The time over which data are compared with the run."""
 
     start: Moment = 0.0
-    """Time since the start of the experiment: a run up to here comes before."""
+    """Time since the start of the experiment. The nature run of a twin comes through here; else
+    first_guess is the state of this time, by default that of the section initial."""
     length: Annotated[Duration, Field(examples=["10 d"])]
     """Length, a whole number of segments."""
 
@@ -300,9 +301,10 @@ class MeanOverBox(Section):
 
     type: Literal["mean"]
     variable: str = "T"
-    """Which variable of the model's state."""
+    """Which variable of the model's state, or which tracer."""
     x: Ends | None = None
-    """Ends of the box along x; the whole basin when left out."""
+    """Ends of the box along x; the whole basin when left out. Around the sphere from 350 to 10, for
+    example."""
     y: Ends | None = None
     """Ends of the box along y."""
     levels: Levels = (0,)

@@ -133,9 +133,10 @@ def test_observations_of_which_none_can_be_used_are_refused_with_their_fates(exp
     points = build_observations([source(files=(path,), variables=("T",))], experiment, late)
     with pytest.raises(NamelistError) as caught:
         require_data([points], points, domain)
-    assert str(caught.value.problems[0].message) == (
-        "found no observation that can be used (Jo.ships.T: read 5, used 0, out of window 5); "
-        "expected data; add the states of a run, or observations in the window"
+    assert str(caught.value.problems[0]) == (
+        "assimilation.observations: found no observation that can be used (Jo.ships.T: read 5, "
+        "used 0, out of window 5); expected data; add the states of a run, or observations in the "
+        "window"
     )
     used = built(experiment, source(files=(path,)))
     assert require_data([used], used, domain) == {"Jo.ships.T": 3, "Jo.ships.eta": 0}
