@@ -133,6 +133,23 @@ def states_at(
     return found
 
 
+def require_finite(source: StateData) -> None:
+    """Refuse states with values that are not finite, which no cost survives. Every state is read.
+    Raises DataError; all ranks call this together."""
+    domain = source.series.archive.domain
+    for entry in source.entries.values():
+        found = source.series.archive.read(entry, source.weights)
+        here = {leaf: np.count_nonzero(~np.isfinite(array)) for leaf, array in found.items()}
+        counts = domain.comm.allgather(here)
+        for leaf in source.weights:
+            number = sum(count[leaf] for count in counts)
+            if number:
+                raise DataError(
+                    f"{entry.folder}: found {number} values of {leaf} that are not finite; "
+                    f"expected numbers; take the states of a run that has stayed stable"
+                )
+
+
 def _require_alike(
     entry: Entry, date: str, domain: Domain, weights: Mapping[str, jax.Array]
 ) -> None:

@@ -171,6 +171,8 @@ def build_twin(namelist: Any, experiment: Experiment, path: Path) -> Recovery:
     scored = {*section.control.state.by_leaf()}
     for data in section.data:
         scored |= {*data.errors.by_leaf()}
+    if recovery.points is not None:
+        scored |= {part.leaf for part in recovery.points.parts.values()}
     truth = truth_of_twin(namelist, experiment, nature, tuple(sorted(scored)))
     return replace(recovery, truth=truth)
 

@@ -133,6 +133,7 @@ def own_cost(
     from dassim.cli.twin import NATURE
     from dassim.config.assimilation import build_recovery
     from dassim.config.twin import wrong_first_guess
+    from dassim.io.restarts import RestartError
     from dassim.parallel.agreement import on_root
 
     section = namelist.assimilation
@@ -157,7 +158,7 @@ def own_cost(
         recovery = build_recovery(
             namelist, experiment, folder, nature=nature, first_guess=first_guess
         )
-    except DataError as error:
+    except (DataError, RestartError) as error:
         return OwnCost(f"The data cannot be had: {error}; the model alone is tested")
     objective, whole = beginning(recovery), recovery.objective.run.lengths
     lengths = objective.run.lengths

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import yaml
 
-from dassim.assimilation.data import DataError, StateData, states_at
+from dassim.assimilation.data import DataError, StateData, require_finite, states_at
 from dassim.assimilation.scores import Truth, point_weights
 from dassim.assimilation.window import Window
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
@@ -72,16 +72,18 @@ def state_of_run(
     section: schema.StateOfRun, start: float, namelist: AbstractNamelist, experiment: Experiment
 ) -> Any:
     """The state that a section names, as one at the time ``start`` (s)."""
-    domain = experiment.model.domain
+    domain, time = experiment.model.domain, experiment.time
     at = start if section.at is None else section.at
     for kind in ("snapshots", "restarts"):
         series = open_run(section.run, kind, namelist, domain)
         for step in series.steps:
             if round(series.seconds(step), 3) == round(at, 3):
                 return at_time(_read(series, step, experiment.state), start)
+    date = Clock(time.start, time.calendar, time.step).text(round(at / time.step))
     raise DataError(
-        f"{section.run}: found no state at {at:g} s among its snapshots and restarts; expected "
-        f"one; write it by snapshots: in the namelist of that run, or correct first_guess.at"
+        f"{section.run}: found no state of {date}, {at:.15g} s after the start, among its "
+        f"snapshots and restarts; expected one; write it by snapshots: in the namelist of that "
+        f"run, or correct first_guess.at"
     )
 
 
@@ -96,6 +98,13 @@ def at_time(state: Any, seconds: float) -> Any:
     later = seconds - jnp.asarray(leaves["time"])
     times = [name for name in leaves if name.rpartition(".")[2] == "time"]
     return replace_leaves(state, {name: jnp.asarray(leaves[name]) + later for name in times})
+
+
+def state_at(series: StateSeries, step: int, clock: Clock, like: Any) -> Any:
+    """The state of ``series`` at a step of ``clock``, as a tree with the structure of ``like``.
+    Raises DataError; all ranks call this together."""
+    entries = states_at(series, [step], clock, {})
+    return _read(series, entries[step].step, like)
 
 
 def _read(series: StateSeries, step: int, like: Any) -> Any:
@@ -140,6 +149,7 @@ def build_data(
         entries = states_at(series, steps, clock, weights)
         noise = _noise(data.seed, experiment) if data.noise else None
         sources.append(StateData(series, entries, weights, names, noise))
+        require_finite(sources[-1])
     return tuple(sources)
 
 
@@ -202,15 +212,20 @@ def _columns(count: int, seed: int, model: Any) -> np.ndarray:
 
 
 def truth_of(
-    series: StateSeries, experiment: Experiment, clock: Clock, variables: Iterable[str]
+    series: StateSeries,
+    experiment: Experiment,
+    clock: Clock,
+    variables: Iterable[str],
+    steps: Iterable[int],
 ) -> Truth:
-    """The states of a nature run, of which these variables are scored."""
-    steps = {round(series.seconds(step), 3): step for step in series.steps}
-    like = {name: named_leaves(experiment.state)[name] for name in variables}
+    """The states of a nature run at ``steps``, of which these variables are scored. Raises
+    DataError; all ranks call this together."""
+    like = {name: jnp.asarray(named_leaves(experiment.state)[name]) for name in variables}
+    entries = states_at(series, (step for step in steps if step), clock, like)
 
     def read(step: int) -> Any:
         if step == 0:
             return experiment.state
-        return series.read(steps[round(clock.seconds(step), 3)], like, check=False)
+        return series.read(entries[step].step, like, check=False)
 
     return Truth(read, point_weights(experiment.model, like), experiment.model.domain)

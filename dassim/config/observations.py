@@ -15,9 +15,9 @@ from dassim.assimilation.cost import Huber, Quadratic
 from dassim.assimilation.points import PointData, PointTerm
 from dassim.assimilation.window import Window
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch, one_of, suggest
-from dassim.config.experiment import Experiment
+from dassim.config.experiment import Experiment, state_variables
 from dassim.config.schema import observations as schema
-from dassim.config.synthetic import Nature, synthetic_table
+from dassim.config.synthetic import Nature, require_observable, synthetic_table
 from dassim.grid.horizontal import GridError
 from dassim.grid.variables import Variable
 from dassim.io.observations import (
@@ -33,8 +33,6 @@ from dassim.io.stream import Clock
 from dassim.observations.placing import Moments, Placed, Placer, Thinning
 from dassim.observations.rejections import Reason, Rejections
 from dassim.parallel import AbstractCommunicator
-from dassim.simulation.outputs import output_variables
-from dassim.simulation.trees import named_leaves
 
 CONSERVATIVE = "sea_water_conservative_temperature"
 
@@ -54,19 +52,13 @@ def build_observations(
     domain = experiment.model.domain
     if not sources:
         return PointData(domain, window.ends, {})
-    step = experiment.time.step
-    moments = Moments(window.first * step, tuple(end * step for end in window.ends))
-    placer = _placer(experiment.model, moments, key)
-    variables = _observable(experiment)
-    _require_names(sources, key)
+    placer, variables = _prepared(sources, experiment, window, key)
     parts: dict[str, PointTerm] = {}
     rejections = Rejections()
     for index, source in enumerate(sources):
         here = (*key, index)
         if isinstance(source, schema.AbstractFiles):
-            table = _agreed(
-                domain.comm, lambda s=source, k=here: _read_all(s, placer, variables, experiment, k)
-            )
+            table = _table_of_files(source, placer, variables, experiment, here)
         else:
             assert isinstance(source, schema.SyntheticSource) and nature is not None
             table = synthetic_table(source, nature, placer, window, variables, here)
@@ -75,6 +67,48 @@ def build_observations(
             if term is not None:
                 parts[name] = term
     return PointData(domain, window.ends, parts, rejections.over_ranks(domain.comm))
+
+
+def require_observations(
+    sources: Sequence[schema.AbstractSource],
+    experiment: Experiment,
+    window: Window,
+    key: KeyPath = ("assimilation", "observations"),
+) -> None:
+    """Refuse what :func:`build_observations` refuses of files, which are read, and of the names of
+    synthetic sources, before there is a run that they observe. All ranks call this together."""
+    if not sources:
+        return
+    placer, variables = _prepared(sources, experiment, window, key)
+    for index, source in enumerate(sources):
+        here = (*key, index)
+        if isinstance(source, schema.AbstractFiles):
+            _table_of_files(source, placer, variables, experiment, here)
+        else:
+            assert isinstance(source, schema.SyntheticSource)
+            require_observable(source, variables, here)
+
+
+def _prepared(
+    sources: Sequence[schema.AbstractSource], experiment: Experiment, window: Window, key: KeyPath
+) -> tuple[Placer, dict[str, Variable]]:
+    """What places observations, and the variables that can be observed."""
+    step = experiment.time.step
+    moments = Moments(window.first * step, tuple(end * step for end in window.ends))
+    placer = _placer(experiment.model, moments, key)
+    _require_names(sources, key)
+    return placer, state_variables(experiment)
+
+
+def _table_of_files(
+    source: schema.AbstractFiles,
+    placer: Placer,
+    variables: Mapping[str, Variable],
+    experiment: Experiment,
+    key: KeyPath,
+) -> ObservationTable:
+    comm = placer.grid.domain.comm
+    return _agreed(comm, lambda: _read_all(source, placer, variables, experiment, key))
 
 
 def _require_names(sources: Sequence[schema.AbstractSource], key: KeyPath) -> None:
@@ -107,17 +141,6 @@ def _placer(model: Any, moments: Moments, key: KeyPath) -> Placer:
         return Placer.on(model.grid, moments)
     except GridError as error:
         raise NamelistError([Problem(key, str(error))]) from None
-
-
-def _observable(experiment: Experiment) -> dict[str, Variable]:
-    """Variables of the state by their paths, as the model understands them."""
-    known = output_variables(experiment.model, experiment.parameters, experiment.state)
-    found = {}
-    for leaf in named_leaves(experiment.state):
-        name = leaf.rpartition(".")[2]
-        if name in known and not leaf.startswith("previous."):
-            found[leaf] = known[name]
-    return found
 
 
 def _terms(

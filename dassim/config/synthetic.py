@@ -54,12 +54,7 @@ def synthetic_table(
     if folder is None:
         message = mismatch("no run", "the folder of a run with snapshots", "add run")
         raise NamelistError([Problem((*key, "run"), message)])
-    paths = {variable.name: path for path, variable in variables.items()}
-    for field in ("errors", "background_errors"):
-        for name in getattr(source, field):
-            if name not in paths:
-                message = mismatch(f"'{name}'", one_of(paths), suggest(name, paths))
-                raise NamelistError([Problem((*key, field), message)])
+    paths = require_observable(source, variables, key)
     experiment, domain = nature.experiment, placer.grid.domain
     time = experiment.time
     every = window.lengths[0] if source.every is None else round(source.every / time.step)
@@ -88,6 +83,19 @@ def synthetic_table(
             message = mismatch(f"{path}, which cannot be written ({error})", "a file", "correct it")
             raise NamelistError([Problem((*key, "save"), message)]) from None
     return table
+
+
+def require_observable(
+    source: SyntheticSource, variables: Mapping[str, Variable], key: KeyPath
+) -> dict[str, str]:
+    """The paths of ``variables`` by their names; refuses a source with other names."""
+    paths = {variable.name: path for path, variable in variables.items()}
+    for field in ("errors", "background_errors"):
+        for name in getattr(source, field):
+            if name not in paths:
+                message = mismatch(f"'{name}'", one_of(paths), suggest(name, paths))
+                raise NamelistError([Problem((*key, field), message)])
+    return paths
 
 
 def _designs(

@@ -21,11 +21,14 @@ from dassim.config.assimilation import (
     require_constant_parameters,
     required,
 )
-from dassim.config.data import at_time, open_run, sampling, truth_of
+from dassim.config.background import require_background
+from dassim.config.data import at_time, open_run, sampling, state_at, truth_of
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
 from dassim.config.noise import normal_noise
+from dassim.config.observations import require_observations
 from dassim.config.schema import assimilation as schema
+from dassim.config.schema.background import CorrelatedBackground
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.unknowns import build_unknowns, chosen_leaves
 from dassim.parallel import Domain
@@ -56,18 +59,23 @@ def nature_namelist(namelist: AbstractNamelist) -> AbstractNamelist:
 
 def nature_plan(plan: Plan, namelist: AbstractNamelist, step: float) -> Plan:
     """``plan`` with snapshots at the ends of all segments of window and forecast."""
-    section, twin = required(namelist), required_twin(namelist)
-    segment = schema.segment_length(section)
-    window = build_window(section.window, segment, step)
-    last = window.last + round(twin.forecast / step)
-    steps = {*range(window.first, last + 1, window.lengths[0])}
+    twin, steps = required_twin(namelist), {*scored_steps(namelist, step)}
     if isinstance(twin.first_guess, schema.OtherTime):
         steps.add(round(twin.first_guess.at / step))
     return replace(plan, snapshots=At(tuple(sorted(steps - {0}))))
 
 
+def scored_steps(namelist: AbstractNamelist, step: float) -> range:
+    """The window's start, and the ends of all segments of window and forecast."""
+    section = required(namelist)
+    window = build_window(section.window, schema.segment_length(section), step)
+    last = window.last + round(required_twin(namelist).forecast / step)
+    return range(window.first, last + 1, window.lengths[0])
+
+
 def require_known(namelist: AbstractNamelist, experiment: Experiment) -> None:
-    """Refuse unknowns, data and errors that the model does not have before nature has run."""
+    """Refuse unknowns, data, observations and errors that cannot be, before nature has run. Files
+    of observations are read; all ranks call this together."""
     section, twin = required(namelist), required_twin(namelist)
     if section.first_guess is not None:
         message = mismatch(
@@ -76,7 +84,13 @@ def require_known(namelist: AbstractNamelist, experiment: Experiment) -> None:
         raise NamelistError([Problem((*SECTION, "first_guess"), message)])
     require_constant_parameters(experiment, SECTION)
     model, state = experiment.model, experiment.state
-    build_unknowns(section.control, model, experiment.parameters, state, 1)
+    window = build_window(section.window, schema.segment_length(section), experiment.time.step)
+    unknowns = build_unknowns(
+        section.control, model, experiment.parameters, state, len(window.lengths)
+    )
+    if isinstance(section.background, CorrelatedBackground):
+        require_background(section.background, model, experiment.parameters, unknowns.deviations)
+    require_observations(section.observations, experiment, window)
     build_gravity_waves(section.gravity_waves, model, state)
     for index, data in enumerate(section.data):
         key = (*SECTION, "data", index)
@@ -93,20 +107,19 @@ def forecast_segments(namelist: AbstractNamelist) -> int:
 
 
 def wrong_first_guess(namelist: AbstractNamelist, experiment: Experiment, nature: Path) -> Any:
-    """The state at the window's start that the twin begins with. All ranks call this together."""
+    """The state at the window's start that the twin begins with. Raises DataError for states that
+    nature has not left; all ranks call this together."""
     section, twin = required(namelist), required_twin(namelist)
     series = open_run(nature, "snapshots", namelist, experiment.model.domain)
     clock, start = build_clock(experiment), section.window.start
 
     def state(seconds: float) -> Any:
-        if seconds == 0.0:
-            return experiment.state
-        steps = {round(series.seconds(step), 3): step for step in series.steps}
-        return series.read(steps[round(seconds, 3)], experiment.state)
+        step = round(seconds / clock.time_step)
+        return state_at(series, step, clock, experiment.state) if step else experiment.state
 
     if isinstance(twin.first_guess, schema.OtherTime):
         return at_time(state(twin.first_guess.at), start)
-    truth = state(clock.seconds(round(start / clock.time_step)))
+    truth = state(start)
     leaves = chosen_leaves(truth, twin.first_guess.size.by_leaf(), KEY)
     wet = point_weights(experiment.model, {name: leaf for name, (leaf, _) in leaves.items()})
     domain = experiment.model.domain
@@ -156,6 +169,8 @@ def _(section: schema.Waves, name: str, like: jax.Array, domain: Domain) -> jax.
 def truth_of_twin(
     namelist: AbstractNamelist, experiment: Experiment, nature: Path, variables: tuple[str, ...]
 ) -> Any:
-    """The nature run's states, of which ``variables`` are scored."""
+    """The nature run's states, of which ``variables`` are scored. Raises DataError for those that
+    it has not left; all ranks call this together."""
     series = open_run(nature, "snapshots", namelist, experiment.model.domain)
-    return truth_of(series, experiment, build_clock(experiment), variables)
+    steps = scored_steps(namelist, experiment.time.step)
+    return truth_of(series, experiment, build_clock(experiment), variables, steps)

@@ -57,7 +57,9 @@ def errors(
     units: Mapping[str, str],
     window: tuple[float, float],
 ) -> Iterator[Shown]:
-    """Errors of each variable over ``days``; ``curves`` by variable and run."""
+    """Errors of each variable over ``days``; ``curves`` by variable and run; none of none."""
+    if not curves:
+        return
     options: Any = {"nrows": len(curves), "sharex": True, "squeeze": False}
     with figure(6.4, 0.7 + 1.6 * len(curves), **options) as (made, grid):
         for axes, (variable, runs) in zip(grid[:, 0], curves.items(), strict=True):

@@ -4,8 +4,10 @@ import csv
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -132,6 +134,11 @@ def test_a_first_guess_that_is_true_is_its_own_analysis(dassim, namelist, tmp_pa
             "data[0].levels: found level 7",
         ),
         ({"gravity_waves": {"size": {"u": 0.1}, "period": "4 min"}}, "size.u: found 'u'"),
+        (
+            {"observations": [{"name": "a", "type": "table", "daily": "%Y-%m-%d.nc"}]},
+            "observations: found a model without a grid",
+        ),
+        ({"background": {"type": "correlated"}}, "background.type: found a model without a grid"),
     ],
 )
 def test_what_the_model_does_not_have_is_refused_before_nature_runs(
@@ -142,6 +149,45 @@ def test_what_the_model_does_not_have_is_refused_before_nature_runs(
     assert result.code == 2
     assert message in result.err
     assert not (tmp_path / "twin" / "nature").exists()
+
+
+class Kinked(Plate):
+    """The growth is 0 everywhere, where its root has no derivative."""
+
+    def step(self, parameters, state):
+        after = super().step(parameters, state)
+        return replace(after, T=after.T + jnp.sqrt(parameters["growth"]))
+
+
+class Hot(Plate):
+    """Beyond 90 degrees there is no temperature."""
+
+    def step(self, parameters, state):
+        after = super().step(parameters, state)
+        return replace(after, T=jnp.where(after.T > 90.0, jnp.nan, after.T))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "code", "words"),
+    [
+        (Kinked, "1 K", 1, "a gradient not finite, of a cost that is, at the first guess; "),
+        (Hot, "1000 K", 3, "Jo.T not finite, at the first guess; expected numbers; shorten "),
+    ],
+)
+def test_what_is_not_finite_is_named(
+    dassim, namelist, tmp_path, monkeypatch, kind, size, code, words
+):
+    def build(namelist, comm=None):
+        model = kind.create(comm=SerialCommunicator())
+        return Experiment(namelist.name, model, model.parameters(), model.state(), namelist.time)
+
+    monkeypatch.setattr("dassim.config.experiment.build_experiment", build)
+    control = {"state": {"T": "1 K"}, "parameters": {"growth": 1e-3}}
+    section = SECTIONS["assimilation"] | {"control": control}
+    twin = {"first_guess": {"type": "noise", "size": {"T": size}}}
+    result = dassim("twin", namelist(assimilation=section, twin=twin), "-o", tmp_path / "twin")
+    assert result.code == code
+    assert result.out.splitlines()[-1].startswith(f"no analysis: found {words}")
 
 
 FIGURES = {

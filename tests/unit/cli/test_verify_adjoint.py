@@ -173,6 +173,18 @@ def test_without_its_data_the_model_alone_is_tested(dassim, described, recovery,
     assert result.out.count("passed: ") == 5
 
 
+def test_a_first_guess_that_nature_has_not_left_is_said(dassim, described, recovery):
+    path, nature = recovery
+    described(Plate)
+    twin = "\ntwin: {first_guess: {type: noise, size: {T: 1 K}}}\n"
+    late = path.read_text().replace("start: 10 min", "start: 12 min")
+    path.write_text(late + twin)
+    result = dassim("verify-adjoint", path, "--nature", nature)
+    assert (result.code, result.err) == (0, "")
+    assert "The data cannot be had: " in result.out
+    assert "found no state of 2000-02-29 00:12:00 among " in result.out
+
+
 def test_a_parameter_without_its_derivative_fails(dassim, described, recovery):
     path, nature = recovery
     described(Unmoved)
