@@ -14,11 +14,10 @@ from dassim.io.durable import plain_errors, write_text
 from dassim.parallel import AbstractCommunicator
 from dassim.parallel.agreement import RankError, on_every_rank, on_root
 from dassim.simulation.checkpoints import Store
-from dassim.simulation.errors import RunError
+from dassim.simulation.errors import MAKE_ROOM, RunError
 
 PREFIX = "evaluation."
 SAME_RANKS = "a recovery goes on with the number and the layout of ranks that it began with"
-MAKE_ROOM = "make room, and go on with --resume"
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Checkpoints:
     def save(self, state: Progress) -> None:
         name = f"{PREFIX}{state.evaluations:06d}"
         try:
-            on_every_rank(self.comm, lambda: self._write(name, state))
+            on_every_rank(self.comm, lambda: self.store.write(name, state.to_arrays()))
         except RankError as error:
             raise RunError(f"{error}; {MAKE_ROOM}") from error
         for old in self._names() - {name}:
@@ -66,12 +65,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         self.comm.barrier()
-        for name in self._names():
-            self.store.remove(name)
-
-    def _write(self, name: str, state: Progress) -> None:
-        with plain_errors(Path(name)):
-            self.store.write(name, state.to_arrays())
+        self.store.clear()
 
     def _names(self) -> set[str]:
         return {name for name in self.store.names() if name.startswith(PREFIX)}

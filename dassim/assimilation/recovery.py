@@ -18,7 +18,7 @@ import numpy as np
 
 from dassim.assimilation.cost import FourDVar, physical
 from dassim.assimilation.data import StateData
-from dassim.assimilation.journal import MAKE_ROOM, Checkpoints, IterationLog
+from dassim.assimilation.journal import Checkpoints, IterationLog
 from dassim.assimilation.lbfgs import Stop
 from dassim.assimilation.minimise import Minimiser, Progress, QuasiNewton, Result
 from dassim.assimilation.points import PointData
@@ -31,7 +31,7 @@ from dassim.io.restarts import Moment, StateArchive
 from dassim.parallel import AbstractCommunicator
 from dassim.parallel.agreement import RankError, on_root
 from dassim.simulation.clock import Clock
-from dassim.simulation.errors import RunError
+from dassim.simulation.errors import MAKE_ROOM, RunError
 from dassim.simulation.folder import RunFolder
 from dassim.simulation.segments import RunInputs
 from dassim.simulation.signals import StopRequest

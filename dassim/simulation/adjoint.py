@@ -8,7 +8,7 @@ again with the same inputs, it goes on after the last segment that was reversed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dassim.parallel import Domain
-from dassim.simulation.checkpoints import IN_MEMORY, MemoryStore, Schedule, Store
+from dassim.simulation.checkpoints import (
+    IN_MEMORY,
+    MemoryStore,
+    Schedule,
+    SharedStore,
+    Store,
+)
 from dassim.simulation.segments import RunInputs, Segment, SegmentData
 from dassim.simulation.trees import differentiable, named_leaves, tree_from_named, zeros_like
 
@@ -97,7 +103,8 @@ def cost_and_gradient(
     """The cost and its gradient with respect to the floating-point arrays of ``inputs``.
 
     ``disk``: where a schedule that uses the disk keeps states, and where the sweep leaves what it
-    needs to be resumed. Emptied at the end.
+    needs to be resumed. Emptied at the end. Raises RunError, the same on all ranks, where it cannot
+    be written or read.
     """
     if schedule.uses_disk and disk is None:
         raise ValueError(
@@ -128,9 +135,11 @@ class _Sweep:
     def __init__(self, run: Run, inputs: RunInputs, schedule: Schedule, disk: Store | None):
         self.run, self.inputs, self.schedule = run, inputs, schedule
         self.stores: dict[Any, Store] = {cs.StorageType.RAM: MemoryStore()}
+        self.progress = None
         if disk is not None:
-            self.stores[cs.StorageType.DISK] = disk
-        self.progress = None if disk is None else _Progress(run, inputs, disk)
+            shared = SharedStore(disk, run.domain.comm)
+            self.stores[cs.StorageType.DISK] = shared
+            self.progress = _Progress(run, inputs, shared)
         self.at, self.state = 0, inputs.state
         inside = max(map(run.segment.rematerialisation.states, run.lengths))
         self.tally = Tally(inside=inside)
@@ -251,22 +260,20 @@ def _name(k: int) -> str:
 class _Progress:
     """What an interrupted sweep leaves on disk, tagged with a fingerprint of the run's inputs."""
 
-    def __init__(self, run: Run, inputs: RunInputs, store: Store):
+    def __init__(self, run: Run, inputs: RunInputs, store: SharedStore):
         self.comm, self.store, self.inputs = run.domain.comm, store, inputs
         self.fingerprint = _fingerprint(run.lengths, inputs)
         self.left_over: set[str] = set()
 
     def resumed(self, fresh: _Reversed) -> _Reversed:
         """Where the sweep with the same inputs was interrupted, or ``fresh``."""
-        mine = {name for name in self.store.names() if self._is_ours(name)}
-        common = set.intersection(*self.comm.allgather(mine))
-        reached = sorted(name for name in common if name.startswith(_DONE))
+        reached = self._common(_DONE, self._is_ours)
         if not reached:
             self.clear()
             self.save(fresh)
             return fresh
-        self.left_over = {name for name in common if name.startswith(_STATE)}
-        return self._read(reached[0], fresh)
+        self.left_over = self._common(_STATE, bool)
+        return self._read(min(reached), fresh)
 
     def save(self, done: _Reversed) -> None:
         """Every rank has the new entry before any removes the one before."""
@@ -280,22 +287,28 @@ class _Progress:
             arrays |= named_leaves(tree, f"segments.{k}")
         name = f"{_DONE}{done.first:06d}"
         self.store.write(name, arrays)
-        self.comm.barrier()
         for old in self.store.names():
             if old.startswith(_DONE) and old != name:
                 self.store.remove(old)
 
     def clear(self) -> None:
-        self.comm.barrier()
-        for name in self.store.names():
-            self.store.remove(name)
+        self.store.clear()
 
-    def _is_ours(self, name: str) -> bool:
-        if name.startswith(_STATE):
-            return True
-        return name.startswith(_DONE) and np.array_equal(
-            self.store.read(name)["fingerprint"], self.fingerprint
-        )
+    def _common(self, kind: str, usable: Callable[[Mapping[str, Any]], bool]) -> set[str]:
+        """The entries of a kind that are usable on every rank."""
+        names = {name for name in self.store.names() if name.startswith(kind)}
+        mine = {name for name in names if usable(self._whole(name))}
+        return set.intersection(*self.comm.allgather(mine))
+
+    def _whole(self, name: str) -> Mapping[str, Any]:
+        """This rank's entry; nothing where it is damaged, as when the power failed."""
+        try:
+            return self.store.store.read(name)
+        except (OSError, KeyError, ValueError):
+            return {}
+
+    def _is_ours(self, entry: Mapping[str, Any]) -> bool:
+        return np.array_equal(entry.get("fingerprint", ()), self.fingerprint)
 
     def _read(self, name: str, fresh: _Reversed) -> _Reversed:
         arrays = self.store.read(name)

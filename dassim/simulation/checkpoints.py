@@ -7,14 +7,16 @@ for both limited.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import checkpoint_schedules as cs
 import jax
 
-from dassim.parallel import Domain
+from dassim.parallel import AbstractCommunicator, Domain
+from dassim.parallel.agreement import RankError, on_every_rank
+from dassim.simulation.errors import MAKE_ROOM, RunError
 
 
 class Store(Protocol):
@@ -29,6 +31,10 @@ class Store(Protocol):
     def remove(self, name: str) -> None: ...
 
     def names(self) -> set[str]: ...
+
+    def clear(self) -> None:
+        """Remove all entries, and what is left of those that were not finished."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,46 @@ class MemoryStore:
 
     def names(self) -> set[str]:
         return set(self.entries)
+
+    def clear(self) -> None:
+        self.entries.clear()
+
+
+@dataclass(frozen=True)
+class SharedStore:
+    """The stores of all ranks: what one of them cannot write or read is the same RunError on all.
+
+    All ranks write, read and clear together.
+    """
+
+    store: Store
+    comm: AbstractCommunicator
+
+    def write(self, name: str, arrays: Mapping[str, Any]) -> None:
+        self._together(lambda: self.store.write(name, arrays), MAKE_ROOM)
+
+    def read(self, name: str) -> Mapping[str, Any]:
+        found: list[Mapping[str, Any]] = []
+        again = "go on with --resume, which computes again what cannot be read"
+        self._together(lambda: found.append(self.store.read(name)), again)
+        return found[0]
+
+    def remove(self, name: str) -> None:
+        self.store.remove(name)
+
+    def names(self) -> set[str]:
+        return self.store.names()
+
+    def clear(self) -> None:
+        """No rank begins before all have come here."""
+        self.comm.barrier()
+        self.store.clear()
+
+    def _together(self, action: Callable[[], None], advice: str) -> None:
+        try:
+            on_every_rank(self.comm, action)
+        except RankError as error:
+            raise RunError(f"{error}; {advice}") from error
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MAKE_ROOM = "make room, and go on with --resume"
+"""What to do about a disk that takes no more."""
+
 
 class RunError(RuntimeError):
     """Something that a user can put right, said in one message. The same on all ranks."""

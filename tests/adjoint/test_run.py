@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from dassim.io.checkpoints import FolderStore
 from dassim.parallel import Domain, world
 from dassim.simulation.adjoint import Run, cost, cost_and_gradient
 from dassim.simulation.checkpoints import MemoryStore, Schedule, states_within
+from dassim.simulation.errors import RunError
 from dassim.simulation.segments import Rematerialisation, RunInputs, Segment, SegmentData
 from tests.models.tracer import TracerModel, TracerState
 
@@ -229,6 +232,54 @@ def test_one_rank_behind_the_others_resumes_where_all_were(comm, store):
         jax.tree.leaves(found.inputs),
         jax.tree.leaves(cost_and_gradient(run, inputs).inputs),
         strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_sweep_does_not_go_on_from_what_is_damaged(comm, store):
+    """Files of the last rank that a failure of the power has cut off, or not written at all."""
+    model = TracerModel.create(SHAPE, comm=comm)
+    run, inputs = tracer_run(model), tracer_inputs(model)
+    with pytest.raises(InterruptedSweepError):
+        cost_and_gradient(run, inputs, SCHEDULES["all on disk"], FailingStore(store, 8))
+    left = min(name for name in store.names() if name.startswith("reversed."))
+    if comm.rank == comm.size - 1:
+        state = store.own / "state.000001.h5"
+        content = state.read_bytes()
+        state.write_bytes(content[: len(content) // 2])
+        (store.own / "reversed.000002.h5").write_bytes(b"")
+    found = cost_and_gradient(run, inputs, SCHEDULES["all on disk"], store)
+    assert f"reversed.{found.tally.reversed:06d}" == left == "reversed.000004"
+    assert found.tally.advanced == 2  # to the damaged state, and to the one already used up
+    expected = cost_and_gradient(run, inputs)
+    for one, other in zip(
+        jax.tree.leaves(found.inputs), jax.tree.leaves(expected.inputs), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert store.names() == set()
+
+
+class FullStore(FailingStore):
+    """A store without room for the ``n``-th entry."""
+
+    def write(self, name, arrays):
+        try:
+            super().write(name, arrays)
+        except InterruptedSweepError:
+            raise OSError(errno.ENOSPC, "No space left on device") from None
+
+
+@pytest.mark.parametrize("writes", [3, 8], ids=["forward", "back"])
+def test_one_rank_without_room_stops_all_and_the_sweep_goes_on(comm, store, writes):
+    model = TracerModel.create(SHAPE, comm=comm)
+    run, inputs = tracer_run(model), tracer_inputs(model)
+    full = FullStore(store, writes if comm.rank == comm.size - 1 else 100)
+    with pytest.raises(RunError, match=rf"^rank {comm.size - 1}: .* left on device; make room, an"):
+        cost_and_gradient(run, inputs, SCHEDULES["all on disk"], full)
+    found = cost_and_gradient(run, inputs, SCHEDULES["all on disk"], store)
+    expected = cost_and_gradient(run, inputs)
+    for one, other in zip(
+        jax.tree.leaves(found.inputs), jax.tree.leaves(expected.inputs), strict=True
     ):
         np.testing.assert_array_equal(one, other)
 

@@ -48,6 +48,8 @@ def test_what_is_read_is_bitwise_what_was_written(store):
     assert set(store.read("state.000002")) == {"y"}
     store.remove("state.000001")
     assert store.names() == {"state.000002"}
+    store.clear()
+    assert store.names() == set()
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -81,6 +83,34 @@ def test_an_entry_that_was_not_finished_is_not_there(tmp_path, monkeypatch):
             store.write(name, {"x": np.ones(2)})
     assert store.names() == {"a"}
     np.testing.assert_array_equal(store.read("a")["x"], 0.0)
+    assert len(list(store.own.iterdir())) == 3
+    store.clear()
+    assert list(store.own.iterdir()) == []
+
+
+def test_what_a_full_disk_does_not_take_leaves_no_trace(disk):
+    store = FolderStore(disk)
+    store.write("a", {"x": np.zeros(2)})
+    for name in ("a", "b"):
+        with pytest.raises(OSError, match=rf"{name}\.h5: No space left on device"):
+            store.write(name, {"x": np.ones(10**6)})
+    assert [path.name for path in store.own.iterdir()] == ["a.h5"]
+    np.testing.assert_array_equal(store.read("a")["x"], 0.0)
+
+
+def test_a_damaged_entry_is_not_read(tmp_path):
+    store = FolderStore(tmp_path)
+    store.write("a", ARRAYS)
+    path = store.own / "a.h5"
+    content = path.read_bytes()
+    where = content.index(ARRAYS["state.T"].tobytes())
+    path.write_bytes(content[:where] + bytes(8) + content[where + 8 :])
+    with pytest.raises(OSError, match=r"a\.h5: found other numbers than were written"):
+        store.read("a")
+    for length in (where, 0):
+        path.write_bytes(content[:length])
+        with pytest.raises(OSError, match=r"a\.h5: Unable to "):
+            store.read("a")
 
 
 def test_a_missing_entry_is_named(tmp_path):

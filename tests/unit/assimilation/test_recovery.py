@@ -104,10 +104,10 @@ def test_a_disk_that_is_full_is_told(recovery, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("dassim.io.checkpoints.FolderStore.write", full)
+    monkeypatch.setattr("dassim.io.checkpoints.publish_file", full)
     folder = RunFolder(tmp_path / "full")
     folder.path.mkdir()
-    expected = r"evaluation.000001: No space left on device; make room, and go on with --resume"
+    expected = r"evaluation.000001.h5: No space left on device; make room, and go on with --resu"
     with pytest.raises(RunError, match=expected):
         recover(recovery, folder, reporter=quiet())
 
