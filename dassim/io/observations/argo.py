@@ -24,6 +24,9 @@ from dassim.io.stream import Clock
 GOOD = ("1", "2", "5", "8")
 """Flags: good, probably good, changed, estimated."""
 
+UNMEASURED = (b"", b" ", b"9")
+"""Flags of places in the table where nothing was measured."""
+
 MEASURED = {"T": "TEMP", "S": "PSAL"}
 
 
@@ -34,6 +37,7 @@ def read_argo(
     Temperature and Absolute Salinity.
 
     Good where all flags of the value, its pressure, its place and its time are among ``accept``.
+    A level whose adjusted value is missing, since it is bad, is a row that is not a number.
     """
     with opened(path) as dataset:
         latitude, longitude = (numbers(dataset, n, path) for n in ("LATITUDE", "LONGITUDE"))
@@ -44,7 +48,7 @@ def read_argo(
                 usable &= _accepted(letters(dataset, flag, path), accept)
         names = tuple(name for name, measured in MEASURED.items() if measured in dataset.variables)
         read = {name: _measured(dataset, MEASURED[name], path, accept) for name in names}
-        pressure, good_pressure, _ = _measured(dataset, "PRES", path, accept)
+        pressure, good_pressure, *_ = _measured(dataset, "PRES", path, accept)
     around = pressure.shape
     on_levels = {
         "time": time,
@@ -54,15 +58,15 @@ def read_argo(
     wide = {name: np.broadcast_to(each[:, None], around) for name, each in on_levels.items()}
     depth = depth_from_pressure(pressure, wide["y"])
     if "T" in read:
-        salinity, good_salinity, _ = read.get("S", (np.nan, False, np.nan))
-        value, good, error = read["T"]
+        salinity, good_salinity, *_ = read.get("S", (np.nan, False))
+        value, *others = read["T"]
         value = model_temperature(value, salinity, good_salinity, pressure, teos10=teos10)
-        read["T"] = value, good, error
+        read["T"] = value, *others
     if "S" in read and teos10:
         read["S"] = absolute_salinity(read["S"][0]), *read["S"][1:]
     parts = []
     for kind, name in enumerate(names):
-        value, good, error = read[name]
+        value, good, error, measured = read[name]
         all_good = good & good_pressure & usable[:, None]
         parts.append(
             {
@@ -72,17 +76,19 @@ def read_argo(
                 "error": error,
                 "good": all_good,
                 "kind": np.full(around, kind),
+                "measured": measured,
             }
         )
     columns = {name: np.concatenate([part[name].ravel() for part in parts]) for name in parts[0]}
-    measured = np.isfinite(columns["value"]) | columns["good"]
+    measured = columns.pop("measured")
     return ObservationTable.build(names, "spherical", columns).take(measured)
 
 
 def _measured(
     dataset: Any, name: str, path: Path, accept: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, whether they are good, and their errors, ``(N_PROF, N_LEVELS)``."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Values, whether they are good, their errors, and whether there was anything to measure,
+    ``(N_PROF, N_LEVELS)``."""
     value, flag = numbers(dataset, name, path), letters(dataset, f"{name}_QC", path)
     error = np.full(value.shape, np.nan)
     adjusted = f"{name}_ADJUSTED"
@@ -93,7 +99,8 @@ def _measured(
         if f"{adjusted}_ERROR" in dataset.variables:
             known = numbers(dataset, f"{adjusted}_ERROR", path)
             error = np.where(better & (known > 0), known, np.nan)
-    return value, _accepted(flag, accept), error
+    measured = np.isfinite(value) | ~np.isin(flag, UNMEASURED)
+    return value, _accepted(flag, accept), error, measured
 
 
 def _accepted(flags: np.ndarray, accept: tuple[str, ...]) -> np.ndarray:

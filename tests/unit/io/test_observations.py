@@ -207,6 +207,19 @@ def test_other_flags_may_be_accepted(tmp_path):
     assert not read_argo(path, CLOCK, accept=("1",)).good[2:5].any()  # its position is a 2
 
 
+@pytest.mark.parametrize("flag", ["4", "9", " "])
+def test_what_delayed_mode_takes_out_is_a_row_that_is_not_used(tmp_path, flag):
+    """Bad levels have no adjusted value, and flag 4."""
+    path = argo(tmp_path / "a.nc")
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset["TEMP_ADJUSTED"][1, 2] = 99999.0
+        dataset["TEMP_ADJUSTED_QC"][1, 2] = flag.encode()
+    T = read_argo(path, CLOCK).of("T")
+    assert len(T) == 4 + (flag == "4")
+    assert np.isfinite(T.value).tolist() == [True] * 4 + [False] * (flag == "4")
+    assert T.good.tolist() == [True, False, True, True] + [False] * (flag == "4")
+
+
 def test_a_float_needs_its_pressure(tmp_path):
     with pytest.raises(ObservationError, match=r"found no PRES in .*a\.nc"):
         path = write(tmp_path / "a.nc", {"N_PROF": 1}, {
