@@ -221,7 +221,9 @@ class Assimilation(Section):
     data: Annotated[tuple[StatesAsData, ...], Strict(False)] = ()
     """States of another run as data."""
     observations: ObservationSources = ()
-    """Point observations, compared with the run at the nearest end of a segment."""
+    """Point observations, compared with the run at the nearest end of a segment: at most half a
+    segment off, but in the window's first half segment, whose nearest end is that of the first one,
+    up to a whole one. A shorter adjoint.segment brings them closer."""
     control: Sought
     """What is sought."""
     background: Background = NoBackground(type="none")

@@ -38,7 +38,7 @@ class AbstractSource(Section):
     """Name in tables of the cost: floats.T is the part of the temperatures."""
     check: Positive | None = None
     """Background check: departures from the background beyond so many standard deviations are not
-    used; no check when left out."""
+    used; no check when left out. It comes after thinning."""
     background_errors: Annotated[dict[str, Positive], Field(examples=["{T: 1.0}"])] = Field(
         default_factory=dict
     )
@@ -46,7 +46,8 @@ class AbstractSource(Section):
     out."""
     thin: Duration | None = None
     """Within each span of this length at most one observation of a variable in each cell and level
-    is used; all when left out."""
+    is used, the one nearest to the cell's centre; all when left out. Thinning knows no background:
+    one that the check then rejects has taken the place of its neighbours, good ones too."""
     huber: Positive | None = None
     """Departures beyond so many standard deviations cost linearly (Huber's loss); all
     quadratically when left out."""
