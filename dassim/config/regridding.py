@@ -38,8 +38,12 @@ class Regridded:
     """Weights ``(nx, longitudes)``."""
 
     @classmethod
-    def onto(cls, grid: Grid, variable: FileVariable, key: KeyPath) -> Regridded:
-        """At the cells of ``grid``; ``key`` names the variable. All ranks call this together."""
+    def onto(
+        cls, grid: Grid, variable: FileVariable, key: KeyPath, *, complete: bool = False
+    ) -> Regridded:
+        """At the cells of ``grid``; ``key`` names the variable. Points of the file without a value
+        take it from those around, or are refused if it has to be ``complete``. All ranks call this
+        together."""
         if grid.horizontal.geometry != "spherical":
             message = mismatch(
                 f"a grid that is {grid.horizontal.geometry}",
@@ -49,12 +53,33 @@ class Regridded:
             raise NamelistError([Problem(key, message)])
         axes, (latitudes, longitudes) = _axes(variable, key)
         south, north, west, east = _sides(grid)
-        return cls(
+        found = cls(
             variable,
             axes,
             _weights(south, north, latitudes),
             _weights(west, east, longitudes, 360.0),
         )
+        if complete:
+            found._require_values(key)
+        return found
+
+    def _require_values(self, key: KeyPath) -> None:
+        """Refuse a point of the file that has no value and a part in some cell."""
+        values = self.variable[(slice(None),) * len(self.variable.shape)]
+        missing = np.moveaxis(~np.isfinite(values), self.axes, (-2, -1))
+        missing &= self.rows.any(axis=0)[:, None] & self.columns.any(axis=0)
+        places = np.argwhere(np.moveaxis(missing, (-2, -1), self.axes))
+        if not len(places):
+            return
+        along = zip(self.variable.dimensions, places[0], strict=True)
+        where = ", ".join(f"{dimension}={index}" for dimension, index in along)
+        message = mismatch(
+            f"no value of {self.name} at {where}, counted from 0, in {self.path} ({len(places)} "
+            "without in all)",
+            "a value at every point, below the ground and in the sea too",
+            "fill the file",
+        )
+        raise NamelistError([Problem(key, message)])
 
     @property
     def path(self) -> Any:

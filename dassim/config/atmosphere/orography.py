@@ -62,7 +62,7 @@ def _(section: OrographyFromFile, grid: Grid) -> np.ndarray:
     key = (*SECTION, "variable")
     variable = file_variable(section.file, section.variable, key, "m")
     if section.interpolate:
-        variable = Regridded.onto(grid, variable, key)
+        variable = Regridded.onto(grid, variable, key, complete=True)
     if variable.shape != grid.domain.global_shape:
         message = mismatch(
             f"{section.variable} of shape {variable.shape} in {section.file}",

@@ -28,7 +28,8 @@ def air_on_pressure_levels(section: FromPressureLevels, grid: Grid) -> PressureL
         variable = getattr(section, name)
         if variable is not None:
             key = (*SECTION, name)
-            whole = Regridded.onto(grid, file_variable(section.file, variable, key, unit), key)
+            source = file_variable(section.file, variable, key, unit)
+            whole = Regridded.onto(grid, source, key, complete=True)
             pressures[name] = _pressures(whole, key)
             columns[name] = np.asarray(grid.domain.local(whole))
             _require_values(columns[name], grid, variable, section, key)

@@ -13,6 +13,7 @@ from dassim.config.errors import Place
 from dassim.config.experiment import doubts
 from dassim.config.yaml import parse
 from dassim.parallel import SerialCommunicator
+from tests.models import terrain
 from tests.models.namelists import ATMOSPHERE, SMALLER
 
 JET = ATMOSPHERE["galewsky"]
@@ -129,6 +130,27 @@ def test_levels_that_cannot_be_are_refused(dassim, overrides, words):
     result = dassim("check", ATMOSPHERE["held_suarez"], *with_set([*sizes, *overrides]))
     assert result.code == 2
     assert words in result.err
+
+
+def test_files_with_a_single_hole_are_refused(dassim, tmp_path):
+    """Where a field at the cells could take its value from the points around, too."""
+    overrides = terrain.made_up(tmp_path)
+    lon, lat = terrain.LON, terrain.LAT
+    height, warmth = terrain.hills(lon[:, None], lat), np.full((len(terrain.LEVELS), 64, 32), 290.0)
+    height[11, 20] = warmth[3, 5, 7] = np.nan
+    orog = {"orog": (("lon", "lat"), height, {"units": "m"})}
+    rough = terrain.write(tmp_path / "rough.nc", {"lon": lon, "lat": lat}, **orog)
+    air = terrain.analysis(tmp_path / "holes.nc", temperature=warmth)
+    for override, words in (
+        (f"orography.file={rough}", "orography.variable: found no value of orog at lon=11, lat=20"),
+        (
+            f"initial.file={air}",
+            "initial.T: found no value of temperature at level=3, longitude=5, latitude=7",
+        ),
+    ):
+        result = dassim("check", terrain.NAMELIST, *with_set([*overrides, override]))
+        assert result.code == 2
+        assert words in result.err
 
 
 def test_hybrid_levels_are_run_written_and_drawn(dassim, tmp_path):

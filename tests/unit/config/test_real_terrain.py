@@ -107,10 +107,10 @@ def test_what_cannot_be_is_refused(files, tmp_path):
     height[8:16, 8:16] = np.nan
     write(rough, {"lon": LON, "lat": LAT}, orog=(("lon", "lat"), height, {"units": "m"}))
     wrong = {
-        "no value of temperature at row": f"initial.file={with_holes}",
+        "found no value of temperature at level=": f"initial.file={with_holes}",
         "expected at least 2 pressures, each once": f"initial.file={twice}",
         "initial.T: found no variable t in": "initial.T=t",
-        "orography: found no number at row": f"orography.file={rough}",
+        "orography.variable: found no value of orog at lon=8": f"orography.file={rough}",
         "or write interpolate: true": "orography.interpolate=false",
         "surface.land.fraction: found no share at row": "surface.land.fraction.variable=orog",
         "found grey_radiation and no": "surface=null",
