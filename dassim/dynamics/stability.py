@@ -60,16 +60,17 @@ def _limit(grid: Grid, time_step: float, term: str, rate: Field, limit: float) -
 
 
 def damping_rates(
-    grid: Grid, kind: str, term: Any, wavenumber2: Field, limit: float
+    grid: Grid, kind: str, term: Any, wavenumber2: Field, limit: float, label: str | None = None
 ) -> Iterable[Rate]:
     """``nu k^2`` and ``nu_4 k^4`` of a lateral friction or diffusion, those of the coefficients
-    that it has. ``kind``: the name of the first, viscosity or diffusivity."""
-    for name, power in ((kind, 1), ("biharmonic", 2)):
-        coefficient = getattr(term, name)
+    that it has. ``kind``: the name of the first, viscosity or diffusivity; ``label``: what people
+    know it by, where that is something else."""
+    label = kind if label is None else label
+    for name, power, term_label in ((kind, 1, label), ("biharmonic", 2, f"biharmonic {label}")):
+        coefficient = getattr(term, name, None)
         if coefficient is None:
             continue
         if term.scale_length is not None:
             length = apply(jnp.sqrt, grid.area.c) / term.scale_length
             coefficient = coefficient * length ** (2 * power - 1)
-        label = kind if name == kind else f"biharmonic {kind}"
-        yield label, wavenumber2**power * coefficient, limit
+        yield term_label, wavenumber2**power * coefficient, limit

@@ -58,6 +58,10 @@ def _rates(
         substeps = f"Lamb waves in {modes.substeps} substeps"
         rates.append((substeps, fastest * wavenumber / modes.substeps, 2.0))
         rates.append(("gravity waves", left, stepper.oscillation_limit))
-    for kind, term in (("viscosity", parameters.friction), ("diffusivity", parameters.diffusion)):
-        rates += damping_rates(grid, kind, term, wavenumber2, stepper.decay_limit)
+    for kind, term, label in (
+        ("viscosity", parameters.friction, "viscosity"),
+        ("viscosity", parameters.divergence_damping, "divergence damping"),
+        ("diffusivity", parameters.diffusion, "diffusivity"),
+    ):
+        rates += damping_rates(grid, kind, term, wavenumber2, stepper.decay_limit, label)
     return rates

@@ -29,6 +29,7 @@ from dassim.grid import (
     sigma_levels,
     smooth_hybrid_levels,
 )
+from dassim.grid.operators import divergence, masked
 from tests.models.namelists import integrate
 from tests.unit.atmosphere.air import EARTH, air, atmosphere
 
@@ -191,6 +192,24 @@ def test_the_fastest_waves_of_isothermal_air_are_lamb_waves():
     speeds = np.sqrt(np.linalg.eigvals(np.asarray(jax.jacobian(falling)(jnp.zeros(nz)))).real)
     assert speeds.max() == pytest.approx(np.sqrt(GAS * T / (1 - KAPPA)), rel=0.02)
     assert speeds.min() > 0.1
+
+
+def test_the_damping_of_divergence_takes_its_square_out_of_the_energy(small):
+    grid, _, state = small
+    u, v = grid.exchange((Field.at("u", state.u), Field.at("v", state.v)), 3)
+    by = DivergenceDamping(1e6)(grid, u, v)
+    assert by is not None
+    at_u, at_v = (
+        grid.owned(area) * wind * grid.owned(masked(mask, rate))
+        for area, wind, mask, rate in (
+            (grid.dx.u * grid.dy.u, state.u, grid.mask.u, by[0]),
+            (grid.dx.v * grid.dy.v, state.v, grid.mask.v, by[1]),
+        )
+    )
+    power = float(at_u.sum() + at_v.sum())
+    d = grid.owned(divergence(grid, masked(grid.mask.u, u), masked(grid.mask.v, v)))
+    assert power == pytest.approx(-1e6 * float((grid.owned(grid.area.c) * d**2).sum()), rel=1e-12)
+    assert power < 0.0
 
 
 def test_held_suarez_relaxes_to_its_profile(small):

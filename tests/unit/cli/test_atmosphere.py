@@ -54,6 +54,23 @@ def test_check_prints_sizes_and_refuses_the_poles_without_a_filter(dassim):
     assert "because of gravity waves at row 0, column" in result.err
 
 
+BOUNDS = {
+    "waves at the poles": (["physics.polar_filter=null"], "gravity waves at row 0"),
+    "damping of divergence": (
+        [*SMALLER["held_suarez"], "physics.divergence_damping.viscosity=1e9 m2/s"],
+        "divergence damping at row 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("overrides", "words"), BOUNDS.values(), ids=BOUNDS)
+def test_check_knows_what_bounds_the_time_step_of_a_climate(dassim, overrides, words):
+    result = dassim("check", ATMOSPHERE["held_suarez"], *with_set(overrides))
+    assert result.code == 2
+    assert "time.step: found 1800 s; expected at most" in result.err
+    assert f"because of {words}" in result.err
+
+
 WRONG = {
     "a plane": (
         ["grid={type: cartesian, nx: 8, ny: 8, lx: 1 km, ly: 1 km}"],
