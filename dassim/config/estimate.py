@@ -119,7 +119,8 @@ def _(namelist: AtmosphereNamelist) -> Footprint:
     fluxes = fluxes_of(map(process, namelist.physics.columns))
     surface = 1 + len(fluxes) + isinstance(namelist.surface, SlabOcean)
     state = Fields(times * (3 + len(tracers)), times * surface)
-    return Footprint(state, Fields(volume=30), output_variables(tracers, fluxes))
+    outputs = output_variables(tracers, fluxes, surface=namelist.surface is not None)
+    return Footprint(state, Fields(volume=30), outputs)
 
 
 def estimates(namelist: AbstractNamelist, decomposition: Decomposition, nz: int) -> list[Estimate]:

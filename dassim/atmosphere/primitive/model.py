@@ -142,8 +142,10 @@ class AtmosphereModel(eqx.Module):
     def output_variables(
         self, parameters: AtmosphereParameters, state: AtmosphereState
     ) -> dict[str, Variable]:
-        """``outputs``, the tracers, what is made of vapour, and fluxes."""
-        return fields_for_output.output_variables(state.tracers, state.fluxes)
+        """``outputs``, the tracers, what is made of vapour, fluxes, and the temperature of the
+        surface if there is one."""
+        surface = parameters.temperature_below(state) is not None
+        return fields_for_output.output_variables(state.tracers, state.fluxes, surface=surface)
 
     def output(
         self, parameters: AtmosphereParameters, state: AtmosphereState, names: Iterable[str]

@@ -71,7 +71,7 @@ DIAGNOSED: dict[str, Variable] = {
     )
 }
 
-OUTPUTS: dict[str, Variable] = VARIABLES | DIAGNOSED | {"Ts": SURFACE_TEMPERATURE}
+OUTPUTS: dict[str, Variable] = VARIABLES | DIAGNOSED
 
 OF_VAPOUR: dict[str, Variable] = {
     "q": HUMIDITY,
@@ -101,13 +101,15 @@ OF_FLUXES: dict[str, Variable] = FLUXES | {
 
 
 def output_variables(
-    tracers: Iterable[str] = (), fluxes: Iterable[str] = ()
+    tracers: Iterable[str] = (), fluxes: Iterable[str] = (), *, surface: bool = False
 ) -> dict[str, Variable]:
-    """Metadata of all outputs, of ``tracers`` and of ``fluxes`` that are watched."""
+    """Metadata of all outputs, of ``tracers``, of ``fluxes`` that are watched, and of the
+    temperature of a ``surface``."""
     carried = {name: Variable(name, "c", "1", f"tracer {name}") for name in tracers}
     moist = OF_VAPOUR if "q" in carried else {}
     watched = {name: OF_FLUXES[name] for name in with_sums(dict.fromkeys(fluxes, 0.0), 1.0)}
-    return OUTPUTS | carried | moist | watched
+    below = {"Ts": SURFACE_TEMPERATURE} if surface else {}
+    return OUTPUTS | below | carried | moist | watched
 
 
 def with_sums(fluxes: Mapping[str, Any], latent_heat: Any) -> dict[str, Any]:

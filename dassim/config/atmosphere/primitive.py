@@ -82,7 +82,7 @@ def build_atmosphere(
     require_order_of_levels(grid, state)
     if isinstance(namelist.surface, SlabOcean):
         parameters = replace(parameters, slab=WATER_HEAT_CAPACITY * namelist.surface.depth)
-        state = replace(state, Ts=surface)
+        state = replace(state, Ts=surface.astype(state.ps.dtype))
     else:
         parameters = replace(parameters, surface_temperature=surface, wetness=wetness)
     parameters = as_arrays(parameters, namelist.precision)

@@ -225,6 +225,31 @@ def test_fluxes_are_outputs_where_processes_tell_them(dassim):
     assert "found 'pr'; expected one of" in result.err
 
 
+def test_the_temperature_of_the_surface_is_an_output_where_there_is_one(dassim):
+    written = "output=[{name: day, every: 1 d, kind: snapshot, variables: [T, Ts]}]"
+    moist = with_set([*SMALLER["aquaplanet"], written])
+    assert dassim("check", ATMOSPHERE["aquaplanet"], *moist).code == 0
+    result = dassim(
+        "check", ATMOSPHERE["held_suarez"], *with_set([*SMALLER["held_suarez"], written])
+    )
+    assert result.code == 2
+    assert "output[0].variables[1]: found 'Ts'; expected one of u, v, T, ps" in result.err
+
+
+@pytest.mark.parametrize("kind", ["slab", "given"])
+def test_moist_air_runs_in_single_precision_over_any_surface(dassim, tmp_path, kind):
+    overrides = (
+        "precision=float32",
+        "time={duration: 10 min, step: 5 min}",
+        f"surface={{type: {kind}, temperature: 290 K}}",
+        "output=[{name: fields, every: 10 min, kind: snapshot, variables: [T, q, Ts]}]",
+    )
+    small = with_set([*SMALLER["aquaplanet"], *overrides])
+    result = dassim("run", ATMOSPHERE["aquaplanet"], "-o", tmp_path / kind, *small)
+    assert (result.code, result.err) == (0, "")
+    assert float(abs(library.open(tmp_path / kind)["Ts"] - 290.0).max()) < 1.0
+
+
 def test_a_run_writes_fields_and_figures(dassim, tmp_path):
     small = with_set(
         [
