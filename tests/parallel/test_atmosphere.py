@@ -13,7 +13,7 @@ STEPS = 100
 
 HYBRID = ("grid.nx=32", "grid.ny=16", "vertical={type: smooth_hybrid, nz: 5, top: 10 hPa}")
 CASES = {
-    **{name: (name, SMALLER[name]) for name in ("galewsky", "held_suarez", "aquaplanet")},
+    **{name: (name, SMALLER[name]) for name in ATMOSPHERE},
     "hybrid": ("held_suarez", HYBRID),
 }
 

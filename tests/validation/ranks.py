@@ -7,7 +7,7 @@ import subprocess
 import sys
 from functools import partial
 
-from tests.models.namelists import OCEAN, PROJECT
+from tests.models.namelists import ATMOSPHERE, OCEAN, PROJECT
 from tests.validation.report import Check, case
 
 STEPS = 100
@@ -25,5 +25,5 @@ def checks_of(name: str):
         yield Check(what, 1e-12, apart, bound="below")
 
 
-for each in OCEAN:
+for each in (*OCEAN, *ATMOSPHERE):
     case(f"ranks of {each}", "identities; 100 steps", minutes=5)(partial(checks_of, each))
