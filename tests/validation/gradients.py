@@ -26,7 +26,17 @@ SAMPLES = 3
 """Of the cost's round-off."""
 CLEAR = 4.0
 """Times the round-off; smaller remainders tell nothing."""
-SMALLEST = {"u": 1e-2, "v": 1e-2, "T": 1e-1, "S": 1e-2, "eta": 1e-2, "h": 1.0, "ps": 10.0}
+SMALLEST = {
+    "u": 1e-2,
+    "v": 1e-2,
+    "T": 1e-1,
+    "S": 1e-2,
+    "eta": 1e-2,
+    "h": 1.0,
+    "ps": 10.0,
+    "q": 1e-4,
+    "Ts": 1e-1,
+}
 """Perturbations of the state at size 1; those of parameters are in proportion to their values."""
 
 
@@ -61,8 +71,9 @@ def cost(model, parameters, state):
     """Sum of squares of the state after ``STEPS`` steps."""
     step = jax.checkpoint(lambda state, _: (model.step(parameters, state), None))
     end, _ = jax.lax.scan(step, state, None, length=STEPS)
-    fields = {name: field.data for name, field in end.fields().items()}
-    return sum(jnp.sum((field / SMALLEST.get(name, 1.0)) ** 2) for name, field in fields.items())
+    return sum(
+        jnp.sum((values / SMALLEST.get(name, 1.0)) ** 2) for name, _, values in _variables(end)
+    )
 
 
 def direction(model, parameters, state, moving: bool):
@@ -73,19 +84,30 @@ def direction(model, parameters, state, moving: bool):
     in_parameters = jax.tree.map(lambda n, p: 0.1 * n * p, noise[0], variable[0])
 
     def of_state(noise, state):
-        changes = {}
-        for name, field in state.fields().items():
-            if name in SMALLEST:
-                still = 0.0 if name in ("u", "v") and not moving else 1.0
-                wet = model.grid.owned_mask(
-                    field.location, levels=jnp.ndim(getattr(state, name)) == 3
-                )
-                changes[name] = still * SMALLEST[name] * getattr(noise, name) * wet
+        changes = {
+            name: _change(model, name, location, values, moving)
+            for name, location, values in _variables(noise)
+        }
+        tracers = {name: changes.pop(name) for name in state.tracers}
         before = None if state.previous is None else of_state(noise.previous, state.previous)
-        tracers = {name: 0.0 * value for name, value in state.tracers.items()}
         return replace(state, **changes, tracers=tracers, previous=before, time=0.0 * state.time)
 
     return in_parameters, of_state(noise[1], state)
+
+
+def _variables(state):
+    """Name, location and values of all that a state holds, the temperature of the surface too."""
+    for name, field in state.fields().items():
+        carried = name in state.tracers
+        yield name, field.location, state.tracers[name] if carried else getattr(state, name)
+    if getattr(state, "Ts", None) is not None:
+        yield "Ts", "c", state.Ts
+
+
+def _change(model, name: str, location, noise, moving: bool):
+    """``noise`` as a change of a variable; none of tracers without a size in ``SMALLEST``."""
+    size = 0.0 if name in ("u", "v") and not moving else SMALLEST.get(name, 0.0)
+    return size * noise * model.grid.owned_mask(location, levels=jnp.ndim(noise) == 3)
 
 
 def _joined(model, variable):
@@ -125,7 +147,7 @@ def checks_of(name: str):
     one = build(name, SMALLER.get(name, ()))
     parameters = with_all_processes(one.parameters, one.model)
     moving = integrate(one.model, parameters, one.state, SPIN_UP)
-    for start, state in (("rest", one.state), ("motion", moving)):
+    for start, state in (("start", one.state), ("motion", moving)):
         along = direction(one.model, parameters, state, moving=start == "motion")
         variable, fixed = eqx.partition((parameters, state), eqx.is_inexact_array)
         gradient, forward = derivatives(one.model, variable, fixed, along)
