@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import cmocean
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.cli.figures.style import colour_bar, figure, head
 from dassim.config import Namelist, load
 from dassim.ocean.diagnostics import overturning, transport_through_x
-from tests.models.namelists import OCEAN, PROJECT, build, environment, integrate
+from tests.models.namelists import OCEAN, build, environment, integrate
+from tests.validation.drawing import FIGURES, draw_sst_error
 from tests.validation.report import Check, case
 
 DRAKE_PASSAGE = 292.0, (-70.0, -54.0)
 """Longitude of a section from South America to Antarctica, and its latitudes (degrees)."""
-
-
-FIGURES = PROJECT / "runs" / "validation"
 
 
 def duration(name: str) -> float:
@@ -71,18 +65,3 @@ def world_checks(one, state):
     rms = float(np.sqrt((area * error**2).sum() / area.sum()))
     yield Check("SST error to the climatology, rms", 2.0, rms, bound="below", unit="K")
     draw_sst_error(FIGURES, grid, np.where(wet, error, np.nan))
-
-
-def draw_sst_error(folder: Path, grid, error: np.ndarray) -> Path:
-    """A map of the SST's ``error (ny, nx)`` (K), NaN on land."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "global_4deg_sst_error.png"
-    lon, lat = np.asarray(grid.owned(grid.x.c))[0], np.asarray(grid.owned(grid.y.c))[:, 0]
-    with figure() as (made, axes):
-        drawn = axes.pcolormesh(lon, lat, error, cmap=cmocean.cm.balance, vmin=-4, vmax=4)
-        colour_bar(drawn, axes, "K", slenderness=np.ptp(lat) / np.ptp(lon), extend="both")
-        axes.set(xlabel="longitude (degrees east)", ylabel="latitude (degrees north)", aspect=1)
-        axes.set_facecolor("0.8")
-        head(axes, "SST minus climatology", "after 10 years")
-        made.savefig(path)
-    return path

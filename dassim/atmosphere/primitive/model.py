@@ -10,6 +10,8 @@ thickness ``h = d(a) + d(b) ps`` of the levels and the flow ``w`` of pressure th
     d(h c)/dt + div(h u c) + d(w c)/dz = ...
 
 In moist air the virtual temperature, ``T (1 + 0.608 q)``, stands for ``T`` beside the gas constant.
+``ps`` is the weight of the air with its vapour as the wind moves it: rain and evaporation change
+``q`` and not ``ps``.
 
 They are those of the ocean with pressure for height (Marshall et al. 2004, Mon. Wea. Rev. 132,
 2882): ``dynamics`` moves both. In space mass is conserved to round-off, and without forcing,
