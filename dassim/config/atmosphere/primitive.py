@@ -21,6 +21,7 @@ from dassim.atmosphere.primitive.water import Air
 from dassim.atmosphere.shallow_water import Planet
 from dassim.config.arrays import as_arrays
 from dassim.config.atmosphere.columns import process
+from dassim.config.atmosphere.numbers import numbers
 from dassim.config.atmosphere.orography import ground_height
 from dassim.config.atmosphere.reanalysis import air_on_pressure_levels
 from dassim.config.atmosphere.surface import surface_temperature
@@ -31,10 +32,9 @@ from dassim.config.friction import lateral_friction
 from dassim.config.limits import too_long_steps
 from dassim.config.noise import normal_noise
 from dassim.config.numerics import advection_scheme, polar_filter, time_stepper
-from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
+from dassim.config.objectives import Objectives
 from dassim.config.points import first_point
 from dassim.config.schema import AtmosphereNamelist
-from dassim.config.schema import assimilation as numbers
 from dassim.config.schema.atmosphere import primitive as schema
 from dassim.config.schema.atmosphere.surface import SlabOcean
 from dassim.config.schema.grid import LatLonGrid
@@ -91,7 +91,7 @@ def build_atmosphere(
     for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
         if grid.domain.comm.is_root:
             warnings.warn(doubt, stacklevel=2)
-    objectives = Objectives(number)
+    objectives = Objectives(numbers(kinetic_energy_in_all, "Pa m4 s-2"))
     return Experiment(namelist.name, model, parameters, state, time, objectives=objectives)
 
 
@@ -226,22 +226,3 @@ def with_noise(noise: schema.Noise, state: AtmosphereState, grid: Grid) -> Atmos
             noisy = value + jnp.asarray(size * unit, value.dtype) * mask
             state = replace(state, **{name: noisy})
     return state
-
-
-# -- numbers to differentiate ---------------------------------------------------------------------
-
-
-class Energy(eqx.Module):
-    model: AtmosphereModel
-
-    def __call__(self, state: AtmosphereState) -> jax.Array:
-        return kinetic_energy_in_all(self.model.grid, state)
-
-
-def number(section: Any, model: AtmosphereModel, variables: Mapping[str, Variable]) -> Number:
-    """The number that a section names. All ranks call this together."""
-    if isinstance(section, numbers.MeanOverBox):
-        return mean_over_box(section, model, variables)
-    if isinstance(section, numbers.KineticEnergy):
-        return Number("kinetic_energy", "Pa m4 s-2", Energy(model))
-    return no_number(section, model, variables)

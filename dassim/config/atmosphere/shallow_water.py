@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
 
-import equinox as eqx
-import jax
 import numpy as np
 
 from dassim.atmosphere.shallow_water import (
@@ -25,6 +23,7 @@ from dassim.atmosphere.shallow_water.flows import Jet
 from dassim.atmosphere.shallow_water.output import kinetic_energy_in_all
 from dassim.atmosphere.shallow_water.stability import stability_limits
 from dassim.config.arrays import as_arrays
+from dassim.config.atmosphere.numbers import numbers
 from dassim.config.atmosphere.orography import ground_height
 from dassim.config.build import build_domain, build_grid
 from dassim.config.errors import NamelistError, Problem, mismatch
@@ -32,10 +31,9 @@ from dassim.config.experiment import Experiment
 from dassim.config.friction import lateral_friction
 from dassim.config.limits import too_long_steps
 from dassim.config.numerics import advection_scheme, polar_filter, time_stepper
-from dassim.config.objectives import Number, Objectives, mean_over_box, no_number
+from dassim.config.objectives import Objectives
 from dassim.config.points import first_point
 from dassim.config.schema import ShallowWaterNamelist
-from dassim.config.schema import assimilation as numbers
 from dassim.config.schema.atmosphere import shallow_water as schema
 from dassim.config.schema.grid import LatLonGrid
 from dassim.grid import Grid
@@ -74,7 +72,7 @@ def build_shallow_water(
     for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
         if grid.domain.comm.is_root:
             warnings.warn(doubt, stacklevel=2)
-    objectives = Objectives(number)
+    objectives = Objectives(numbers(kinetic_energy_in_all, "m5 s-2"))
     return Experiment(namelist.name, model, parameters, state, time, objectives=objectives)
 
 
@@ -123,22 +121,3 @@ def _(
 ) -> ShallowWaterState:
     jet = Jet(section.speed, np.deg2rad(section.south), np.deg2rad(section.north))
     return barotropic_jet(grid, planet, section.height, section.perturbation, jet, ground)
-
-
-# -- numbers to differentiate ---------------------------------------------------------------------
-
-
-class Energy(eqx.Module):
-    model: ShallowWaterModel
-
-    def __call__(self, state: ShallowWaterState) -> jax.Array:
-        return kinetic_energy_in_all(self.model.grid, state)
-
-
-def number(section: Any, model: ShallowWaterModel, variables: Mapping[str, Variable]) -> Number:
-    """The number that a section names. All ranks call this together."""
-    if isinstance(section, numbers.MeanOverBox):
-        return mean_over_box(section, model, variables)
-    if isinstance(section, numbers.KineticEnergy):
-        return Number("kinetic_energy", "m5 s-2", Energy(model))
-    return no_number(section, model, variables)

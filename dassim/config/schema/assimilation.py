@@ -314,7 +314,8 @@ class MeanOverBox(Section):
 
 
 class KineticEnergy(Section):
-    """Kinetic energy of the basin (m5 s-2: without density)."""
+    """Kinetic energy of the whole fluid: m5 s-2, without density; of an atmosphere with levels of
+    pressure Pa m4 s-2, without gravity."""
 
     type: Literal["kinetic_energy"]
 

@@ -14,9 +14,10 @@ from dassim.config.experiment import doubts
 from dassim.config.yaml import parse
 from dassim.parallel import SerialCommunicator
 from tests.models import terrain
-from tests.models.namelists import ATMOSPHERE, SMALLER
+from tests.models.namelists import ATMOSPHERE, PROJECT, SMALLER
 
 JET = ATMOSPHERE["galewsky"]
+WAVE = PROJECT / "namelists" / "assimilation" / "baroclinic_sensitivity.yaml"
 
 
 def with_set(overrides):
@@ -281,6 +282,25 @@ def test_the_gradient_of_a_mean_agrees_with_finite_differences(dassim, tmp_path)
     result = dassim("sensitivity", JET, "-o", tmp_path / "s", *small)
     assert (result.code, result.err) == (0, "")
     assert float(result.out.splitlines()[-1].rpartition(": ")[2]) < 1e-5
+
+
+NUMBERS = {
+    "mean_ps": ([], "Pa"),
+    "kinetic_energy": (["sensitivity.objective={type: kinetic_energy}"], "Pa m4 s-2"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_gradients_of_a_baroclinic_wave_agree_with_finite_differences(dassim, tmp_path, name):
+    overrides, units = NUMBERS[name]
+    short = ["sensitivity.window.length=1 h", "sensitivity.adjoint.segment=1 h"]
+    small = with_set([*SMALLER["jablonowski_williamson_wave"], *short, *overrides])
+    result = dassim("sensitivity", WAVE, "-o", tmp_path / "s", *small)
+    assert (result.code, result.err) == (0, "")
+    assert float(result.out.splitlines()[-1].rpartition(": ")[2]) < 1e-5
+    data = library.open(tmp_path / "s")
+    assert data[f"{name}_by_T"].attrs["units"] == f"{units} (K)-1"
+    assert float(abs(data[f"{name}_by_ps"]).max()) > 0.0
 
 
 def test_the_adjoint_is_verified(dassim):
