@@ -101,10 +101,12 @@ def _(namelist: OceanNamelist) -> Footprint:
 @footprint.register
 def _(namelist: ShallowWaterNamelist) -> Footprint:
     """Beside the state, a compiled step holds about 20 fields."""
-    from dassim.atmosphere.shallow_water.output import OUTPUTS
+    from dassim.atmosphere.shallow_water.output import output_variables
 
     times = 2 if namelist.physics.stepper.type == "adams_bashforth_2" else 1
-    return Footprint(Fields(surface=3 * times), Fields(surface=20), OUTPUTS)
+    tracers = namelist.initial.tracers
+    state = Fields(surface=times * (3 + len(tracers)))
+    return Footprint(state, Fields(surface=20), output_variables(tracers))
 
 
 @footprint.register
@@ -115,7 +117,7 @@ def _(namelist: AtmosphereNamelist) -> Footprint:
     from dassim.config.atmosphere.columns import process
 
     times = 2 if namelist.physics.stepper.type == "adams_bashforth_2" else 1
-    tracers = ["q"] if namelist.initial.has_vapour else []
+    tracers = [*(["q"] if namelist.initial.has_vapour else []), *namelist.initial.tracers]
     fluxes = fluxes_of(map(process, namelist.physics.columns))
     surface = 1 + len(fluxes) + isinstance(namelist.surface, SlabOcean)
     state = Fields(times * (3 + len(tracers)), times * surface)

@@ -25,6 +25,7 @@ from dassim.config.atmosphere.numbers import numbers
 from dassim.config.atmosphere.orography import ground_height
 from dassim.config.atmosphere.reanalysis import air_on_pressure_levels
 from dassim.config.atmosphere.surface import surface_temperature
+from dassim.config.atmosphere.tracers import with_tracers
 from dassim.config.build import build_domain, build_grid
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
@@ -78,6 +79,7 @@ def build_atmosphere(
     parameters = coefficients(physics, start.ground)
     humidity = getattr(namelist.initial, "relative_humidity", None)
     state = with_vapour(humidity, start.state, parameters, grid)
+    state = with_tracers(namelist.initial.tracers, state, grid)
     state = with_noise(namelist.initial.noise, state, grid)
     require_order_of_levels(grid, state)
     if isinstance(namelist.surface, SlabOcean):

@@ -25,6 +25,7 @@ from dassim.atmosphere.shallow_water.stability import stability_limits
 from dassim.config.arrays import as_arrays
 from dassim.config.atmosphere.numbers import numbers
 from dassim.config.atmosphere.orography import ground_height
+from dassim.config.atmosphere.tracers import with_tracers
 from dassim.config.build import build_domain, build_grid
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.experiment import Experiment
@@ -67,7 +68,7 @@ def build_shallow_water(
     planet = Planet(namelist.grid.radius, namelist.grid.rotation, physics.gravity)
     state = flow(namelist.initial, grid, planet, ground)
     _require_fluid(grid, state)
-    state = model.start(state)
+    state = model.start(with_tracers(namelist.initial.tracers, state, grid))
     speed = namelist.expected_speed or 0.0
     for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
         if grid.domain.comm.is_root:

@@ -258,6 +258,22 @@ VolumeProfile = TypeAliasType(
 )
 """A field over all levels."""
 
+AirProfile = TypeAliasType(
+    "AirProfile",
+    Annotated[
+        Uniform[Value]
+        | Linear[Value]
+        | Step[Value]
+        | Sinusoid[Value]
+        | Levels[Value]
+        | FromFile[Value],
+        Field(discriminator="type"),
+        _OrValue(),
+    ],
+    type_params=(Value,),
+)
+"""A field over all levels of an atmosphere."""
+
 VolumeForcing = TypeAliasType(
     "VolumeForcing",
     Annotated[

@@ -251,6 +251,42 @@ def test_moist_air_runs_in_single_precision_over_any_surface(dassim, tmp_path, k
     assert float(abs(library.open(tmp_path / kind)["Ts"] - 290.0).max()) < 1.0
 
 
+@pytest.mark.parametrize("name", ["galewsky", "held_suarez"])
+def test_tracers_are_carried_written_and_kept_in_restarts(dassim, tmp_path, name):
+    """A uniform one stays as it is; a run that goes on ends where one without a stop does."""
+
+    def options(steps):
+        tracers = "initial.tracers={dye: 2.0, east: {type: linear, axis: x, low: 0, high: 1}}"
+        written = "variables: [u, dye, east]"
+        step = load(ATMOSPHERE[name], Namelist).namelist.time.step
+        return with_set(
+            [
+                *SMALLER[name],
+                tracers,
+                f"time.duration={steps * step} s",
+                f"output=[{{name: fields, every: {step} s, kind: snapshot, {written}}}]",
+            ]
+        )
+
+    assert dassim("check", ATMOSPHERE[name], *options(4)).code == 0
+    for folder, steps, goes_on in (
+        ("whole", 4, []),
+        ("parts", 2, []),
+        ("parts", 4, ["--resume"]),
+    ):
+        run = ["run", ATMOSPHERE[name], "-o", tmp_path / folder, *goes_on, *options(steps)]
+        result = dassim(*run)
+        assert (result.code, result.err) == (0, "")
+    whole, parts = (library.open(tmp_path / folder) for folder in ("whole", "parts"))
+    np.testing.assert_allclose(whole["dye"], 2.0, rtol=1e-6)
+    assert float(abs(whole["east"] - whole["east"][0]).max()) > 1e-7
+    for variable in ("u", "dye", "east"):
+        np.testing.assert_array_equal(whole[variable][-1], parts[variable][-1])
+    wrong = dassim("check", ATMOSPHERE[name], *with_set(["initial.tracers={u: 1.0}"]))
+    assert wrong.code == 2
+    assert "initial: found a tracer named 'u'; expected a word other than" in wrong.err
+
+
 def test_a_run_writes_fields_and_figures(dassim, tmp_path):
     small = with_set(
         [

@@ -21,8 +21,10 @@ from dassim.config.schema.numerics import (
     TimeStepper,
     Weno,
 )
+from dassim.config.schema.profiles import AirProfile
 from dassim.config.schema.run import Time
 from dassim.config.schema.section import Count, Section
+from dassim.config.schema.tracers import require_names
 from dassim.config.units import (
     Acceleration,
     AirTemperature,
@@ -36,6 +38,9 @@ from dassim.config.units import (
     TemperatureDifference,
 )
 from dassim.grid.levels import REFERENCE_PRESSURE
+
+RESERVED = ("u", "v", "T", "ps", "q", "Ts", "time")
+"""Names that a passive tracer may not have."""
 
 # -- levels ---------------------------------------------------------------------------------------
 
@@ -215,6 +220,9 @@ class AbstractStart(Section):
 
     vapour: ClassVar[str] = "relative_humidity"
 
+    tracers: dict[str, AirProfile[float]] = Field(default_factory=dict)
+    """Passive tracers, per mass of air, by name."""
+
     @property
     def has_vapour(self) -> bool:
         return getattr(self, self.vapour) is not None
@@ -315,6 +323,7 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
         if self.physics.polar_filter is not None:
             require_circles(self.grid, "a polar filter", "physics")
         require_circles(self.grid, f"a state of type {self.initial.type}", "initial")
+        require_names(self.initial.tracers, RESERVED)
         self._check_columns()
         own_ground = isinstance(self.initial, BaroclinicZone)
         if own_ground and not isinstance(self.orography, FlatGround):

@@ -11,9 +11,14 @@ from dassim.config.schema.atmosphere.polar import PolarFilter, require_circles
 from dassim.config.schema.friction import Friction
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.numerics import AdvectionScheme, RungeKutta3, TimeStepper, Weno
+from dassim.config.schema.profiles import SurfaceProfile
 from dassim.config.schema.run import Time
 from dassim.config.schema.section import Count, Section
+from dassim.config.schema.tracers import require_names
 from dassim.config.units import Acceleration, Frequency, Latitude, Length, Position, Speed
+
+RESERVED = ("u", "v", "h", "time")
+"""Names that a passive tracer may not have."""
 
 
 class Physics(Section):
@@ -36,7 +41,14 @@ class Physics(Section):
 # -- flows at the start ---------------------------------------------------------------------------
 
 
-class Rest(Section):
+class AbstractFlow(Section):
+    """A state at the start."""
+
+    tracers: dict[str, SurfaceProfile[float]] = Field(default_factory=dict)
+    """Passive tracers, by name."""
+
+
+class Rest(AbstractFlow):
     """No motion under a level surface."""
 
     type: Literal["rest"]
@@ -44,7 +56,7 @@ class Rest(Section):
     """Height of the surface over height 0 of the ground."""
 
 
-class SolidRotation(Section):
+class SolidRotation(AbstractFlow):
     """Rotation as of a solid body about the poles, with the surface in balance. Williamson et al.
     (1992), J. Comput. Phys. 102, 211, cases 2 and 5."""
 
@@ -55,7 +67,7 @@ class SolidRotation(Section):
     """Height of the surface at the equator."""
 
 
-class RossbyHaurwitz(Section):
+class RossbyHaurwitz(AbstractFlow):
     """A wave that travels around the globe, with the surface in balance. Williamson et al. (1992),
     J. Comput. Phys. 102, 211, case 6."""
 
@@ -68,7 +80,7 @@ class RossbyHaurwitz(Section):
     """Waves around the globe."""
 
 
-class BarotropicJet(Section):
+class BarotropicJet(AbstractFlow):
     """A jet in mid-latitudes of the northern hemisphere, with the surface in balance, and a bump on
     it. Galewsky et al. (2004), Tellus A 56, 429."""
 
@@ -112,5 +124,6 @@ class ShallowWaterNamelist(AbstractNamelist[Literal["shallow_water"]]):
     def _check(self):
         if self.physics.polar_filter is not None:
             require_circles(self.grid, "a polar filter", "physics")
+        require_names(self.initial.tracers, RESERVED)
         require_circles(self.grid, f"a flow of type {self.initial.type}", "initial")
         return self

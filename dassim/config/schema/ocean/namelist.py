@@ -14,6 +14,7 @@ from dassim.config.schema.ocean.forcing import Forcing
 from dassim.config.schema.ocean.initial import Initial
 from dassim.config.schema.ocean.physics import Physics
 from dassim.config.schema.run import Time
+from dassim.config.schema.tracers import require_names
 from dassim.config.units import Speed
 
 RESERVED = ("u", "v", "T", "S", "eta", "time")
@@ -38,14 +39,7 @@ class OceanNamelist(AbstractBasinNamelist[Literal["ocean"]]):
 
     @model_validator(mode="after")
     def _check(self):
-        for name in self.initial.tracers:
-            if name in RESERVED or not name.isidentifier():
-                raise refuse(
-                    f"a word other than {one_of(RESERVED)}",
-                    "rename the tracer",
-                    found=f"a tracer named '{name}'",
-                    key="initial",
-                )
+        require_names(self.initial.tracers, RESERVED)
         for section, name in self._named_tracers():
             if name not in self.initial.tracers:
                 known = self.initial.tracers
