@@ -17,7 +17,8 @@ JSON = Mapping[str, Any]
 def refuse(
     expected: str, remedy: str, *, found: str | None = None, key: str | int | None = None
 ) -> PydanticCustomError:
-    """The error that a validator raises: what it expected, what to do, at which inner ``key``.
+    """The error that a validator raises: what it expected, what to do, at which inner ``key``,
+    dots between those of sections and lists in it.
 
     ``found`` is the value itself where it is not given.
     """
@@ -42,6 +43,8 @@ def _custom(detail: ErrorDetails, node: JSON, parent: JSON) -> Explanation:
     key = context["key"]
     found = context["found"] or show(detail["input"])
     message = mismatch(found, context["expected"], context["remedy"])
+    if isinstance(key, str):
+        return tuple(int(part) if part.isdigit() else part for part in key.split(".")), message
     return (() if key is None else (key,)), message
 
 

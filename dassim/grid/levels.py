@@ -119,7 +119,8 @@ def hybrid_levels(a: Any, b: Any, dtype: Any = float) -> Levels:
     if (wrong := np.flatnonzero(~((np.diff(rest) > 0) & (np.diff(b) >= 0)))).size:
         k = int(wrong[0]) + 1
         raise GridError(
-            f"found face {k} at {a[k]:g} Pa + {b[k]:g} ps below {a[k - 1]:g} Pa + {b[k - 1]:g} ps; "
+            f"found face {k} at {a[k]:g} Pa + {b[k]:g} ps, not above the {a[k - 1]:g} Pa + "
+            f"{b[k - 1]:g} ps of the face before; "
             f"expected pressure and b that grow from the top to the ground, {REFERENCE_PRESSURE:g} "
             f"Pa there; sort the faces"
         )

@@ -321,7 +321,7 @@ WRONG = {
     ),
     "levels out of order": (
         lambda: hybrid_levels([1e3, 6e4, 3e4, 0.0], [0.0, 0.0, 0.1, 1.0]),
-        "found face 2 at 30000 Pa . 0.1 ps below 60000 Pa",
+        "found face 2 at 30000 Pa . 0.1 ps, not above the 60000 Pa",
     ),
     "a top below the ground": (
         lambda: hybrid_levels([2e5, 0.0], [0.0, 1.0]),

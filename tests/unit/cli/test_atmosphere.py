@@ -119,10 +119,27 @@ def test_moist_physics_is_refused_without_what_it_acts_on(dassim, overrides, wor
     assert words in result.err
 
 
+FAST = {
+    "held_suarez": ("held_suarez", "surface_time: 20 min", 1800),
+    "betts_miller": ("aquaplanet", "timescale: 10 min", 1200),
+}
+
+
+@pytest.mark.parametrize("process", FAST)
+def test_relaxation_within_less_than_a_step_is_refused(dassim, process):
+    name, time, step = FAST[process]
+    overrides = [*SMALLER[name], f"physics.columns=[{{type: {process}, {time}}}]"]
+    result = dassim("check", ATMOSPHERE[name], *with_set(overrides))
+    assert result.code == 2
+    key = time.partition(":")[0]
+    assert f"columns[0].{key}: found a {key} of" in result.err, result.err
+    assert f"expected at least the time step, {step} s" in result.err
+
+
 LEVELS = {
     "levels out of order": (
         ["vertical={type: hybrid, a: [0.01, 0.5, 0.3, 0], b: [0, 0, 0.1, 1]}"],
-        "vertical: found face 2 at 30000 Pa + 0.1 ps below 50000 Pa + 0 ps",
+        "vertical: found face 2 at 30000 Pa + 0.1 ps, not above the 50000 Pa + 0 ps of the face",
     ),
     "a top pressure below the ground": (
         ["vertical={type: smooth_hybrid, nz: 5, top: 1200 hPa}"],
@@ -130,7 +147,11 @@ LEVELS = {
     ),
     "sigma out of order": (
         ["vertical={type: sigma, faces: [0, 0.5, 0.4, 1]}"],
-        "vertical.faces: found face 2 at 0.4 below 0.5",
+        "vertical.faces: found face 2 at 0.4, not above 0.5",
+    ),
+    "sigma twice": (
+        ["vertical={type: sigma, faces: [0, 0.5, 0.5, 1]}"],
+        "vertical.faces: found face 2 at 0.5, not above 0.5",
     ),
     "levels that end in the ground": (
         [

@@ -27,11 +27,15 @@ class AbstractProcess(Section):
     """Whether it asks for the temperature of the surface."""
     needs_vapour: ClassVar[bool] = False
     """Whether it acts on water vapour."""
+    relaxing: ClassVar[tuple[str, ...]] = ()
+    """Keys of times within which temperature or vapour relaxes, at a rate of the step's start."""
 
 
 class HeldSuarez(AbstractProcess):
     """Relaxation of temperature and near-surface wind, in place of all physics. Held & Suarez
     (1994), Bull. Amer. Meteor. Soc. 75, 1825."""
+
+    relaxing: ClassVar[tuple[str, ...]] = ("air_time", "surface_time")
 
     type: Literal["held_suarez"]
     equator: AirTemperature = 315.0
@@ -113,6 +117,7 @@ class BettsMiller(AbstractProcess):
     (2007), J. Atmos. Sci. 64, 1959."""
 
     needs_vapour: ClassVar[bool] = True
+    relaxing: ClassVar[tuple[str, ...]] = ("timescale",)
 
     type: Literal["betts_miller"]
     timescale: Duration = 7200.0

@@ -73,7 +73,7 @@ class SigmaLevels(Section):
             raise refuse(
                 "faces that grow from the top to the ground",
                 "sort them, each once",
-                found=f"face {wrong[0]} at {faces[wrong[0]]:g} below {faces[wrong[0] - 1]:g}",
+                found=f"face {wrong[0]} at {faces[wrong[0]]:g}, not above {faces[wrong[0] - 1]:g}",
                 key="faces",
             )
         if faces[0] != 0.0 or faces[-1] != 1.0:
@@ -336,9 +336,18 @@ class AtmosphereNamelist(AbstractNamelist[Literal["atmosphere"]]):
         return self
 
     def _check_columns(self) -> None:
-        """Refuses processes that lack what they act on."""
+        """Refuses processes that lack what they act on, and those that a step takes too far."""
         for index, process in enumerate(self.physics.columns):
             key = f"physics.columns.{index}"
+            for name in process.relaxing:
+                if (seconds := getattr(process, name)) < self.time.step:
+                    raise refuse(
+                        f"at least the time step, {self.time.step:g} s: air that relaxes within "
+                        "less goes beyond its aim",
+                        "lengthen it, or shorten the step",
+                        found=f"a {name} of {seconds:g} s",
+                        key=f"{key}.{name}",
+                    )
             if process.needs_surface and self.surface is None:
                 raise refuse(
                     "a surface below it",
