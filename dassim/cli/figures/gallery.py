@@ -99,23 +99,34 @@ def _surface(now: Any, folder: Path, when: str) -> Iterator[Shown]:
         field = derived.surface(field).load()
         if _varies(field):
             units = {"speed": "m s-1"}.get(name)
-            if derived.levels_of_air(now) is not None:
-                title, caption = _of_air(title), _of_air(caption)
+            title, caption = _said_of(now, title), _said_of(now, caption)
             maps.draw(
                 folder / f"{name}.png", field, now, title, when, colours, units=units, **options
             )
             yield Shown(f"{name}.png", caption)
 
 
-def _of_air(text: str) -> str:
-    """What is said of the surface of water, of air."""
-    words = {
-        "Sea surface temperature": "Temperature near the ground",
-        "Surface speed": "Wind speed near the ground",
-        "topmost level": "lowest level",
-    }
-    for water, air in words.items():
-        text = text.replace(water, air)
+OF_AIR = {
+    "Sea surface temperature": "Temperature near the ground",
+    "Surface speed": "Wind speed near the ground",
+    "topmost level": "lowest level",
+}
+OF_ONE_LAYER = {
+    "Surface speed": "Speed",
+    " in the topmost level": "",
+    " of the topmost level": "",
+}
+"""What is said of the surface of an ocean, in words for other fluids."""
+
+
+def _said_of(now: Any, text: str) -> str:
+    """``text`` about an ocean, as it is said of the fluid of ``now``."""
+    if derived.levels_of_air(now) is not None:
+        words = OF_AIR
+    else:
+        words = {} if "depth" in now.dims else OF_ONE_LAYER
+    for ocean, here in words.items():
+        text = text.replace(ocean, here)
     return text
 
 

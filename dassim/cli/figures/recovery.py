@@ -112,13 +112,14 @@ SUFFIXES = {
 def fields(
     folder: Path, data: Any, record: int = -1, suffixes: Mapping[str, Kind] = SUFFIXES
 ) -> Iterator[Shown]:
-    """Maps of the topmost level of all fields of ``data`` whose names end like ``suffixes``."""
+    """Maps of the level at the surface of all fields of ``data`` whose names end like
+    ``suffixes``."""
     now = data.isel(time=record)
     for name in map(str, data.data_vars):
         suffix = next((suffix for suffix in suffixes if name.endswith(suffix)), None)
         if suffix is None:
             continue
-        field, (kind, like, colours) = _topmost(now[name]), suffixes[suffix]
+        field, (kind, like, colours) = _at_surface(now[name]), suffixes[suffix]
         if not np.isfinite(field.values).any():
             continue
         variable = name.removesuffix(suffix)
@@ -132,13 +133,22 @@ def fields(
             colours,
             symmetric=colours == "cmo.balance",
             from_zero=colours == "cmo.amp",
-            like=_topmost(now[other]) if like and other in now else None,
+            like=_at_surface(now[other]) if like and other in now else None,
         )
-        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', kind)}, topmost level.")
+        where = _surface_of(now[name])
+        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', kind)}{where}.")
 
 
-def _topmost(field: Any) -> Any:
-    return (field[0] if field.ndim > 2 else field).load()
+def _at_surface(field: Any) -> Any:
+    shown = derived.surface(field)
+    return (shown[0] if shown.ndim > 2 else shown).load()
+
+
+def _surface_of(field: Any) -> str:
+    """Which level is at the surface, in words."""
+    if derived.levels_of_air(field) is not None:
+        return ", lowest level"
+    return ", topmost level" if "depth" in field.dims else ""
 
 
 def departures(folder: Path, data: Any) -> Iterator[Shown]:
@@ -165,21 +175,25 @@ def departures(folder: Path, data: Any) -> Iterator[Shown]:
 
 
 def derivatives(folder: Path, data: Any) -> Iterator[Shown]:
-    """A map of every field of ``data``, in the topmost level that has values."""
+    """A map of every field of ``data``, in the level nearest to the surface that has values."""
     now = data.isel(time=-1)
     for name in data.data_vars:
         field = now[name].load()
-        level = 0
+        where = ""
         if field.ndim > 2:
-            level = next((k for k in range(len(field)) if np.isfinite(field[k].values).any()), 0)
-            field = field[level]
+            levels = range(len(field))
+            if derived.levels_of_air(field) is not None:
+                levels = levels[::-1]
+            known = (k for k in levels if np.isfinite(field[k].values).any())
+            level = next(known, levels[0])
+            field, where = field[level], f", level {level}"
         if not np.isfinite(field.values).any():
             continue
         what = str(name).replace("_", " ")
         colours, units = "cmo.balance", per(field.attrs.get("units", ""))
         path = folder / f"{name}.png"
         maps.draw(path, field, now, what, date_of(now), colours, symmetric=True, units=units)
-        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', what)}, level {level}.")
+        yield Shown(f"{name}.png", f"{field.attrs.get('long_name', what)}{where}.")
 
 
 def per(units: str) -> str:

@@ -328,6 +328,9 @@ def test_a_run_writes_fields_and_figures(dassim, tmp_path):
     assert dassim("plot", tmp_path / "jet").code == 0
     figures = {path.name for path in (tmp_path / "jet" / "plots" / "fields").iterdir()}
     assert {"index.html", "h.png", "zeta.png", "speed.png", "series.png"} <= figures
+    page = (tmp_path / "jet" / "plots" / "fields" / "index.html").read_text()
+    assert "topmost level" not in page
+    assert "Relative vorticity, at corners of cells." in page
 
 
 def test_the_gradient_of_a_mean_agrees_with_finite_differences(dassim, tmp_path):

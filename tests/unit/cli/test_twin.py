@@ -226,6 +226,28 @@ def test_departures_before_and_after_share_their_colours(monkeypatch, tmp_path):
     assert ends == {"T_minus_first_guess": 3.0, "T_minus_analysis": 3.0}
 
 
+LEVELS = {"sigma": (5.0, "lowest level"), "depth": (0.0, "topmost level")}
+
+
+@pytest.mark.parametrize("dimension", LEVELS)
+def test_maps_show_the_level_at_the_surface(monkeypatch, tmp_path, dimension):
+    """The ground of an atmosphere, the top of an ocean."""
+    shown, (expected, words) = {}, LEVELS[dimension]
+
+    def draw(path, field, data, *options, **others):
+        shown[path.stem] = np.unique(field)
+
+    monkeypatch.setattr("dassim.cli.figures.maps.draw", draw)
+    dims, time = ("time", dimension, "y", "x"), [np.datetime64("2000-01-01")]
+    levels = np.arange(6.0)[:, None, None] * np.ones((1, 6, 2, 2))
+    data = xr.Dataset({"T_truth": (dims, levels)}, {"time": time})
+    (figure,) = recovery_figures.fields(tmp_path, data)
+    assert words in figure.caption
+    (figure,) = recovery_figures.derivatives(tmp_path, data)
+    assert f"level {expected:.0f}" in figure.caption
+    np.testing.assert_array_equal(shown["T_truth"], [expected])
+
+
 def test_dassim_run_goes_on_from_the_analysis(dassim, namelist, tmp_path):
     folder, path = tmp_path / "twin", namelist()
     assert dassim("twin", path, "-o", folder).code == 0
