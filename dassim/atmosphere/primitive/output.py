@@ -26,6 +26,7 @@ from dassim.atmosphere.primitive.state import (
 from dassim.dynamics.momentum import kinetic_energy, relative_vorticity
 from dassim.dynamics.polar import PolarFilter, zonal_resolution
 from dassim.grid import Field, Grid, apply
+from dassim.grid.levels import REFERENCE_PRESSURE
 from dassim.grid.measures import Extreme, Mean, Measure
 from dassim.grid.operators import (
     avg_x_f2c,
@@ -42,7 +43,6 @@ from dassim.grid.variables import Variable
 if TYPE_CHECKING:
     from dassim.atmosphere.primitive.model import AtmosphereModel, View
 
-REFERENCE_PRESSURE = 1e5  # Pa, of the potential temperature
 SEA_LEVEL_LAPSE = 0.0065  # K/m, of the air that is not there below the ground
 
 TEMPERATURES = (100.0, 400.0)

@@ -29,7 +29,7 @@ from dassim.grid import (
     sigma_levels,
     smooth_hybrid_levels,
 )
-from dassim.grid.operators import divergence, masked
+from dassim.grid.operators import avg_x_c2f, divergence, masked
 from tests.models.namelists import integrate
 from tests.unit.atmosphere.air import EARTH, air, atmosphere
 
@@ -132,6 +132,34 @@ def test_energy_is_conserved_by_the_tendencies(over_hills):
 
     parts = power()
     assert float(abs(parts.sum())) < 1e-13 * float(abs(parts).max())
+
+
+def angular_momentum(grid, state):
+    """``sum of (u + Omega a cos(lat)) a cos(lat) h dA / g`` at x-faces (kg m2/s): of the flow, and
+    of the rotating planet."""
+    cells = thickness(grid, grid.exchange(Field.at("c", state.ps), 1))
+    mass = grid.owned(avg_x_c2f(cells) * grid.area.u) / EARTH.gravity
+    arm = EARTH.radius * jnp.cos(jnp.deg2rad(grid.owned(grid.y.c)))
+    of_flow, of_planet = mass * state.u * arm, mass * EARTH.rotation * arm**2
+    return float(of_flow.sum()), float(of_planet.sum())
+
+
+def test_angular_momentum_changes_by_truncation_alone():
+    """Over flat ground without friction: a wave grows on the jets for half a day, and what the
+    flow loses the planet's rotation gains, the better the finer the grid."""
+    errors = []
+    for ny, step in ((12, 1200.0), (24, 600.0)):
+        grid = air(ny, FACES)
+        flow = BaroclinicZone(EARTH, GAS).state(grid)
+        lon, lat = (np.deg2rad(np.asarray(grid.owned(axis.c))) for axis in (grid.x, grid.y))
+        bump = 500.0 * np.cos(2 * lon) * np.cos(lat) ** 4
+        start = replace(flow, ps=flow.ps + bump)
+        end = integrate(atmosphere(grid, step), AtmosphereParameters(), start, round(43200 / step))
+        (flow0, planet0), (flow1, planet1) = (angular_momentum(grid, s) for s in (start, end))
+        assert abs(planet1 - planet0) > 1e-2 * flow0
+        errors.append(abs(flow1 + planet1 - flow0 - planet0) / flow0)
+    assert errors[1] < 1e-5
+    assert errors[1] < 0.35 * errors[0]
 
 
 def test_isothermal_air_over_hills_stays_at_rest(over_hills):
