@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import singledispatch
 from typing import Any
@@ -43,7 +42,6 @@ from dassim.dynamics.friction import DivergenceDamping
 from dassim.dynamics.polar import PolarFilter
 from dassim.dynamics.tracers import LateralDiffusion
 from dassim.grid import Grid
-from dassim.grid.variables import Variable
 from dassim.parallel import AbstractCommunicator
 
 WATER_HEAT_CAPACITY = 4.184e6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
 
@@ -38,7 +37,6 @@ from dassim.config.schema import ShallowWaterNamelist
 from dassim.config.schema.atmosphere import shallow_water as schema
 from dassim.config.schema.grid import LatLonGrid
 from dassim.grid import Grid
-from dassim.grid.variables import Variable
 from dassim.parallel import AbstractCommunicator
 
 
