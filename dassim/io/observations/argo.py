@@ -59,9 +59,9 @@ def read_argo(
     depth = depth_from_pressure(pressure, wide["y"])
     if "T" in read:
         salinity, good_salinity, *_ = read.get("S", (np.nan, False))
-        value, *others = read["T"]
+        value, good, error, measured = read["T"]
         value = model_temperature(value, salinity, good_salinity, pressure, teos10=teos10)
-        read["T"] = value, *others
+        read["T"] = value, good, error, measured
     if "S" in read and teos10:
         read["S"] = absolute_salinity(read["S"][0]), *read["S"][1:]
     parts = []
