@@ -181,6 +181,7 @@ def test_with_noise_twice_the_least_cost_is_the_number_of_observations(comm):
     assert costs == pytest.approx(np.ones(4), abs=3 * np.sqrt(2 / 320))
 
 
+@pytest.mark.ranks(1, 2, 3, 4)
 def test_cost_and_gradient_do_not_depend_on_the_number_of_ranks(comm):
     """At the first guess to 1e-12, the cost after five iterations to 1e-8."""
     twin, alone = (LorenzTwin(c, deviation=0.5) for c in (comm, SerialCommunicator()))

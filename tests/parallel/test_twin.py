@@ -21,6 +21,8 @@ from dassim.simulation.signals import StopRequest
 from dassim.simulation.timing import Stopwatch
 from tests.models.plate import Plate
 
+pytestmark = pytest.mark.ranks(1, 2, 3, 4)
+
 OCEAN = Path(__file__).parents[1] / "unit" / "config" / "data" / "ocean.yaml"
 
 NAMELIST = f"""
