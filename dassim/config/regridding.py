@@ -67,7 +67,8 @@ class Regridded:
         """Refuse a point of the file that has no value and a part in some cell."""
         values = self.variable[(slice(None),) * len(self.variable.shape)]
         missing = np.moveaxis(~np.isfinite(values), self.axes, (-2, -1))
-        missing &= self.rows.any(axis=0)[:, None] & self.columns.any(axis=0)
+        taken = (np.asarray(weights.any(axis=0)) for weights in (self.rows, self.columns))
+        missing &= np.logical_and.outer(*taken)
         places = np.argwhere(np.moveaxis(missing, (-2, -1), self.axes))
         if not len(places):
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cmocean
+import cmocean  # noqa: F401 - names its colour maps cmo.*
 import numpy as np
 
 from dassim.cli.figures.style import colour_bar, degrees, figure, head, unit
@@ -19,7 +19,7 @@ def draw_sst_error(folder: Path, grid, error: np.ndarray) -> Path:
     path = folder / "global_4deg_sst_error.png"
     lon, lat = np.asarray(grid.owned(grid.x.c))[0], np.asarray(grid.owned(grid.y.c))[:, 0]
     with figure() as (made, axes):
-        drawn = axes.pcolormesh(lon, lat, error, cmap=cmocean.cm.balance, vmin=-4, vmax=4)
+        drawn = axes.pcolormesh(lon, lat, error, cmap="cmo.balance", vmin=-4, vmax=4)
         colour_bar(drawn, axes, "K", slenderness=np.ptp(lat) / np.ptp(lon), extend="both")
         axes.set(xlabel="longitude (degrees east)", ylabel="latitude (degrees north)", aspect=1)
         axes.set_facecolor("0.8")
@@ -39,7 +39,7 @@ def draw_zonal_mean(
     largest = float(abs(values).max())
     ends = (-largest, largest) if both_signs else (float(values.min()), float(values.max()))
     levels = np.linspace(*ends, 21)
-    colours = cmocean.cm.balance if both_signs else cmocean.cm.thermal
+    colours = "cmo.balance" if both_signs else "cmo.thermal"
     with figure() as (made, axes):
         drawn = axes.contourf(lat, sigma, values, levels, cmap=colours)
         axes.contour(lat, sigma, values, levels[::2], colors="0.2", linewidths=0.4)
