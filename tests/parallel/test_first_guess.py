@@ -58,7 +58,7 @@ def first_guess(folder, comm):
     return parts, {path: np.asarray(domain.gather(leaf)) for path, leaf in leaves.items()}
 
 
-@pytest.mark.ranks(2, 3, 4)
+@pytest.mark.ranks(2, 3)
 @pytest.mark.timeout(300)
 def test_cost_and_gradient_of_the_double_gyre_are_those_of_one_rank(folder):
     comm, alone = world(), None
