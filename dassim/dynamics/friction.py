@@ -6,6 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from dassim.dynamics.momentum import Vector
 from dassim.grid import Field, Grid, apply
@@ -25,7 +26,8 @@ class LateralFriction(eqx.Module):
 
     ``lap(u) = grad(div u) - curl(zeta)``: no false rotation arises on curved grids. ``slip`` is 0
     for free slip along coasts and 2 for no slip: the vorticity at a coast is that between the flow
-    and its mirror image behind the coast; a field at corners where coasts differ. With
+    and its mirror image behind the coast; a field at corners where coasts differ. A pole is no
+    coast: there the vorticity is the circulation around it over the area of its cap. With
     ``scale_length`` (m) the coefficients are those of a cell of that size, nu growing with the
     cell's size and nu_4 with its cube; without, they are constant. A coefficient ``None`` leaves
     its term out.
@@ -54,7 +56,9 @@ class LateralFriction(eqx.Module):
     ) -> Vector:
         slip_q = 1.0 * grid.mask.q + self.slip * ~grid.mask.q
         d = divergence(grid, u, v) * self._scaled(grid.area.c, coefficient, power)
-        zeta = slip_q * curl(grid, u, v) * self._scaled(grid.area.q, coefficient, power)
+        turning = curl(grid, u, v)
+        zeta = _with_poles(grid, slip_q * turning, turning)
+        zeta = zeta * self._scaled(grid.area.q, coefficient, power)
         along_x = diff_x_c2f(d) / grid.dx.u - diff_y_f2c(zeta) / grid.dy.u
         along_y = diff_y_c2f(d) / grid.dy.v + diff_x_f2c(zeta) / grid.dx.v
         return masked(grid.mask.u, along_x), masked(grid.mask.v, along_y)
@@ -64,6 +68,21 @@ class LateralFriction(eqx.Module):
             return coefficient
         length = apply(jnp.sqrt, area) / self.scale_length
         return coefficient * length**power
+
+
+def _with_poles(grid: Grid, zeta: Field, turning: Field) -> Field:
+    """``zeta`` at corners; on the rows that are poles the vorticity of the polar cap. ``turning``:
+    the circulation along the last row of cells alone, over the area of corners that reach as far
+    beyond the pole."""
+    owned, (below, left) = grid.domain.block, (-span.start for span in zeta.spans[1:] if span)
+    ends = (owned.y.start == 0, owned.y.stop == grid.domain.global_shape[0])
+    for is_pole, is_mine, row in zip(grid.horizontal.poles, ends, (0, len(owned.y)), strict=True):
+        if is_pole and is_mine:
+            circle = turning.data[:, below + row, left : left + len(owned.x)]
+            cap = 2.0 * grid.domain.whole_rows(circle[:, None]).mean(axis=-1, keepdims=True)
+            at_pole = np.arange(zeta.data.shape[1]) == below + row
+            zeta = Field(jnp.where(at_pole[:, None], cap, zeta.data), zeta.spans)
+    return zeta
 
 
 class DivergenceDamping(eqx.Module):

@@ -9,6 +9,8 @@ its south-western corner ``q``. At each of the four kinds of point stand
 * ``area`` (m2) of the cell around the point; ``coriolis`` (1/s);
 * ``x``, ``y``: coordinates, metres, or degrees of longitude and latitude on the sphere.
 
+``poles``: whether the first and the last row of y-faces are a pole.
+
 All carry halos of ``halo`` points, continued beyond walls with the nearest spacing, so that no
 operator divides by zero there.
 """
@@ -71,6 +73,7 @@ class HorizontalGrid(eqx.Module):
     dy: Staggered
     area: Staggered
     coriolis: Staggered
+    poles: tuple[bool, bool] = eqx.field(static=True, default=(False, False))
 
 
 def cartesian(
@@ -153,6 +156,10 @@ def latlon(
         dy=dlat.map(lambda dlat: radius * dlat),
         area=Staggered.build(lambda at: radius**2 * getattr(dlon, at) * sine_extent(at)),
         coriolis=Staggered.build(lambda at: 2 * rotation * per_latitude(np.sin, at)),
+        poles=(
+            domain.periodic[1] and bool(np.isclose(latitudes[0], -90)),
+            domain.periodic[1] and bool(np.isclose(latitudes[-1], 90)),
+        ),
     )
     return _cast(grid, dtype)
 

@@ -42,8 +42,9 @@ class Condensation(AbstractColumnPhysics):
 
 
 class PositiveHumidity(AbstractColumnPhysics):
-    """A level with less than no vapour takes what it lacks from the next below. The column keeps
-    its vapour; only where it has none in all does the lowest level stay below 0."""
+    """A level with less than no vapour takes what it lacks from the next below, the lowest from
+    those above. The column keeps its vapour; only where it has none in all does the lowest level
+    stay below 0."""
 
     def __call__(self, columns: Columns, dt: float) -> Change:
         has = columns.q * columns.mass
@@ -53,5 +54,6 @@ class PositiveHumidity(AbstractColumnPhysics):
             return jnp.minimum(content, 0.0), jnp.maximum(content, 0.0)
 
         debt, filled = jax.lax.scan(borrow, jnp.zeros_like(columns.ps), has)
+        debt, filled = jax.lax.scan(borrow, debt, filled, reverse=True)
         filled = filled.at[-1].add(debt)
         return Change(sources={"q": (filled - has) / (columns.mass * dt)})

@@ -210,3 +210,27 @@ def test_continuity_closes_every_cell(geometry):
     left, through_bottom = residual(*flow(grid), 1e-3 * cells(grid))
     assert left < 1e-12
     assert through_bottom == 0.0
+
+
+@pytest.mark.parametrize("slip", [0.0, 2.0])
+@pytest.mark.parametrize("ny", [12, 48])
+def test_a_pole_is_no_coast_for_solid_rotation(ny, slip):
+    """``lap(u) = -2 u / a^2`` of the rotation about the poles: to second order, and on the rows
+    beside the poles to 1/8, since the mean over a cap lies nearer to the pole than those over
+    rings. A wall would give ``1 / dy^2`` there, and ``1 / dy^4`` in place of ``1 / dy^2`` twice."""
+    domain = Domain.serial((ny, 8), periodic=(False, True))
+    lon, lat = np.linspace(0, 360, 9), np.linspace(-90, 90, ny + 1)
+    grid = build_grid(latlon(domain, lon, lat, radius=1.0), levels([1.0]))
+    u = jnp.cos(jnp.deg2rad(grid.owned(grid.y.u))) * jnp.ones((1, ny, 8))
+    flow = grid.exchange((Field.at("u", u), Field.at("v", 0 * u)), 4)
+
+    def rates(friction):
+        return np.asarray(jax.jit(lambda u, v: grid.owned(friction(grid, u, v)[0]))(*flow) / u)
+
+    once = rates(LateralFriction(viscosity=1.0, slip=slip))
+    dy = np.pi / ny
+    np.testing.assert_allclose(once[:, 1:-1], -2.0, rtol=dy**2)
+    np.testing.assert_allclose(once[:, [0, -1]], -2.25, rtol=dy**2)
+    twice = rates(LateralFriction(biharmonic=1.0, slip=slip))
+    np.testing.assert_allclose(twice[:, 2:-2], -4.0, rtol=2 * dy**2)
+    assert (abs(twice[:, [0, -1]]) < 1.5 / dy**2).all()
