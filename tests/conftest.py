@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
+import jax
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -16,6 +17,19 @@ PROJECT = Path(__file__).resolve().parents[1]
 # The same examples on every rank and in every run; compilation makes first examples slow.
 hypothesis.settings.register_profile("dassim", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("dassim")
+
+
+MAPS = Path("/proc/self/maps")
+MANY_MAPS = 20_000
+"""Of the 65530 memory maps that Linux lets a process have; compiled programs take some each."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs() -> Iterator[None]:
+    """Compiled programs go when there are many: with too many, the next one crashes."""
+    yield
+    if MAPS.exists() and MAPS.read_text().count("\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
