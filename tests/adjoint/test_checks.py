@@ -14,6 +14,7 @@ from dassim.assimilation.checks import (
     joined,
     model_dot_product_test,
     random_like,
+    round_off,
     split,
     taylor_test,
 )
@@ -113,6 +114,30 @@ def test_a_linear_cost_passes_the_taylor_test_at_round_off():
     point = Control({"x": jnp.ones((1, 8))})
     test = taylor_test(evaluate, point, random_like(model.domain, point, 0), space)
     assert test.passed and test.order is None
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-12, 1e-9])
+def test_round_off_of_the_cost_is_measured(size):
+    noise = np.random.default_rng(1)
+    found = round_off(lambda step: np.sin(0.3 + step) + size * noise.standard_normal())
+    assert size / 3 < found < 3 * size + 1e-15
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-10])
+def test_a_cost_with_large_round_off_passes_only_with_its_gradient(size):
+    noise = np.random.default_rng(0)
+
+    def sine(x, error=0.0):
+        angle = x.distributed["x"]
+        value = jnp.sin(angle).sum() + size * noise.standard_normal()
+        return Evaluation({"J": value}, Control({"x": (1.0 + error) * jnp.cos(angle)}))
+
+    space = ControlSpace(Domain.serial((1, 1)))
+    point, direction = Control({"x": jnp.full((1, 1), 0.3)}), Control({"x": jnp.ones((1, 1))})
+    right = taylor_test(sine, point, direction, space)
+    assert right.passed and right.order is not None, right
+    wrong = taylor_test(lambda x: sine(x, error=1e-3), point, direction, space)
+    assert not wrong.passed, wrong
 
 
 @pytest.mark.ranks(1, 2, 4)

@@ -13,6 +13,7 @@ SPIN_UP, STEPS, SEGMENTS = 4, 1, 2
 SMALL = {
     "double_gyre": ("grid.nx=12", "grid.ny=12"),
     "williamson_6": ("grid.nx=16", "grid.ny=8"),
+    "held_suarez": ("grid.nx=12", "grid.ny=6", "vertical.nz=6"),
 }
 
 
