@@ -12,8 +12,8 @@ from typing import Any
 from dassim.assimilation.minimise import Minimiser, Progress
 from dassim.io.durable import plain_errors, write_text
 from dassim.parallel import AbstractCommunicator
-from dassim.parallel.agreement import RankError, on_every_rank, on_root
-from dassim.simulation.checkpoints import Store
+from dassim.parallel.agreement import RankError, on_root
+from dassim.simulation.checkpoints import SharedStore, Store
 from dassim.simulation.errors import MAKE_ROOM, RunError
 
 PREFIX = "evaluation."
@@ -33,10 +33,7 @@ class Checkpoints:
 
     def save(self, state: Progress) -> None:
         name = f"{PREFIX}{state.evaluations:06d}"
-        try:
-            on_every_rank(self.comm, lambda: self.store.write(name, state.to_arrays()))
-        except RankError as error:
-            raise RunError(f"{error}; {MAKE_ROOM}") from error
+        SharedStore(self.store, self.comm).write(name, state.to_arrays())
         for old in self._names() - {name}:
             self.store.remove(old)
 
@@ -64,8 +61,7 @@ class Checkpoints:
         return state
 
     def clear(self) -> None:
-        self.comm.barrier()
-        self.store.clear()
+        SharedStore(self.store, self.comm).clear()
 
     def _names(self) -> set[str]:
         return {name for name in self.store.names() if name.startswith(PREFIX)}

@@ -26,10 +26,11 @@ from dassim.parallel import Domain
 
 
 class Circles(eqx.Module):
-    """``F_k`` on the circles of this rank that are filtered: the first ones, and the last ones."""
+    """``factors``: ``F_k`` on the circles of this rank that are filtered, the first ``south`` ones
+    and those at the northern end."""
 
-    first: jax.Array
-    last: jax.Array
+    factors: jax.Array
+    south: int = eqx.field(static=True)
     domain: Domain = eqx.field(static=True)
 
     @classmethod
@@ -41,27 +42,22 @@ class Circles(eqx.Module):
             factors = np.minimum(1.0, cosines[:, None] / critical / waves)
         narrow = (factors < 1.0).any(axis=1)
         wide = np.flatnonzero(~narrow)
-        south, north = (wide[0], wide[-1] + 1) if wide.size else (len(cosines), len(cosines))
-        first, last = (jnp.asarray(part, dtype) for part in (factors[:south], factors[north:]))
-        return cls(first, last, domain)
+        south, north = (int(wide[0]), wide[-1] + 1) if wide.size else (len(cosines),) * 2
+        ends = np.concatenate([factors[:south], factors[north:]])
+        return cls(jnp.asarray(ends, dtype), south, domain)
 
     def __call__(self, values: jax.Array, power: int) -> jax.Array:
         """Owned points ``(..., ny, nx)``, all waves multiplied by ``F_k ** power``."""
-        south, north = self.first.shape[0], values.shape[-2] - self.last.shape[0]
-        ends = self._multiplied(
-            jnp.concatenate([values[..., :south, :], values[..., north:, :]], axis=-2),
-            jnp.concatenate([self.first, self.last]) ** power,
-        )
+        count, south = self.factors.shape[0], self.south
+        if count == 0:
+            return values
+        north = values.shape[-2] - (count - south)
+        ends = jnp.concatenate([values[..., :south, :], values[..., north:, :]], axis=-2)
+        waves = jnp.fft.rfft(self.domain.whole_rows(ends), axis=-1) * self.factors**power
+        own, nx = self.domain.block.x, self.domain.global_shape[1]
+        ends = jnp.fft.irfft(waves, n=nx, axis=-1)[..., own.start : own.stop]
         parts = [ends[..., :south, :], values[..., south:north, :], ends[..., south:, :]]
         return jnp.concatenate(parts, axis=-2)
-
-    def _multiplied(self, values: jax.Array, factors: jax.Array) -> jax.Array:
-        if factors.shape[0] == 0:
-            return values
-        waves = jnp.fft.rfft(self.domain.whole_rows(values), axis=-1)
-        whole = jnp.fft.irfft(waves * factors, n=self.domain.global_shape[1], axis=-1)
-        own = self.domain.block.x
-        return whole[..., own.start : own.stop]
 
 
 class PolarFilter(eqx.Module):

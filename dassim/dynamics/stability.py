@@ -66,11 +66,11 @@ def damping_rates(
     that it has. ``kind``: the name of the first, viscosity or diffusivity; ``label``: what people
     know it by, where that is something else."""
     label = kind if label is None else label
-    for name, power, term_label in ((kind, 1, label), ("biharmonic", 2, f"biharmonic {label}")):
+    for power, name, prefix in ((1, kind, ""), (2, "biharmonic", "biharmonic ")):
         coefficient = getattr(term, name, None)
         if coefficient is None:
             continue
         if term.scale_length is not None:
             length = apply(jnp.sqrt, grid.area.c) / term.scale_length
             coefficient = coefficient * length ** (2 * power - 1)
-        yield term_label, wavenumber2**power * coefficient, limit
+        yield prefix + label, wavenumber2**power * coefficient, limit

@@ -27,11 +27,6 @@ from tests.models.fields import (
 )
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return world().bcast(tmp_path)
-
-
 def mosaic(folder, name):
     """Global values of all records in the parts of one folder, and how many parts there are."""
     parts = sorted(folder.glob("part_*.nc"))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,17 +24,6 @@ SMALLER = (
     "assimilation.data=[{every: 40 min, errors: {u: 1 cm s-1, v: 1 cm s-1, eta: 7 cm}}]",
     "twin.forecast=40 min",
 )
-
-
-@pytest.fixture
-def folder():
-    """One folder for all ranks."""
-    comm = world()
-    path = Path(comm.bcast(tempfile.mkdtemp() if comm.is_root else None))
-    yield path
-    comm.barrier()
-    if comm.is_root:
-        shutil.rmtree(path)
 
 
 def built(comm):

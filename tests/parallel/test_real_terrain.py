@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from dassim.parallel import SerialCommunicator, world
 from tests.models.namelists import integrate
 from tests.models.terrain import build, made_up
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return world().bcast(tmp_path)
 
 
 def fields(experiment, steps):

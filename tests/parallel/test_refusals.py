@@ -24,11 +24,6 @@ NY, NX = 32, 8
 pytestmark = pytest.mark.ranks(2)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return world().bcast(tmp_path)
-
-
 def write_grid(path, name, value):
     """A grid file with one ``value`` in the second block of two, beyond the halo of the first."""
     with netCDF4.Dataset(path, "w") as dataset:

@@ -23,11 +23,6 @@ DAY = 86400.0
 STEP = 1200.0
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return world().bcast(tmp_path)
-
-
 def write(folder: Path) -> Path:
     """Random records at noon of every day."""
     path = folder / "heat.nc"

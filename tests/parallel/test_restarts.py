@@ -1,9 +1,6 @@
 """States that any number of ranks writes and any other reads."""
 
 import itertools
-import shutil
-import tempfile
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,17 +9,6 @@ import pytest
 from dassim.io.restarts import RestartError, StateArchive
 from dassim.parallel import Domain, MPICommunicator, world
 from tests.models.states import SHAPE, VARIABLES, local, moment, same_bits, whole
-
-
-@pytest.fixture
-def folder():
-    """One folder for all ranks."""
-    comm = world()
-    path = Path(comm.bcast(tempfile.mkdtemp() if comm.is_root else None))
-    yield path / "restarts"
-    comm.barrier()
-    if comm.is_root:
-        shutil.rmtree(path)
 
 
 def layouts():

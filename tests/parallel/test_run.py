@@ -1,10 +1,7 @@
 """The time loop on several ranks: one decision, one set of bits, one message."""
 
 import json
-import shutil
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,17 +15,6 @@ from dassim.simulation.snapshots import StateSeries
 from tests.models.plate import Plate
 from tests.models.runs import PLAN, STEPS, Listener, MemoryWriter, case, outlets, run
 from tests.models.states import same_bits
-
-
-@pytest.fixture
-def folder():
-    """One folder for all ranks."""
-    comm = world()
-    path = Path(comm.bcast(tempfile.mkdtemp() if comm.is_root else None))
-    yield path
-    comm.barrier()
-    if comm.is_root:
-        shutil.rmtree(path)
 
 
 @pytest.fixture

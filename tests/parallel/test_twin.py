@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +39,6 @@ twin:
   first_guess: {{type: waves, wavenumbers: 2, size: {{T: 1 K}}}}
   forecast: 10 min
 """
-
-
-@pytest.fixture
-def folder():
-    """One folder for all ranks."""
-    comm = world()
-    path = Path(comm.bcast(tempfile.mkdtemp() if comm.is_root else None))
-    yield path
-    comm.barrier()
-    if comm.is_root:
-        shutil.rmtree(path)
 
 
 @pytest.fixture(autouse=True)

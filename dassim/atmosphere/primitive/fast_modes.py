@@ -69,14 +69,14 @@ class Modes(eqx.Module):
     over ground at the reference pressure, and what they do in any column. Constant arrays.
 
     ``profile (nz, m)`` of velocity and potential in the modes, ``amplitude (m, nz)`` of the modes
-    in a profile. What follows is tabulated at ``n`` surface
-    pressures ``ps`` (Pa), between which the columns' are interpolated; in sigma coordinates one is
-    enough. ``potential (n, m, nz)`` of the modes per temperature of the levels (m2/(s2 K)), and
-    ``ground (n, m, nz)`` per temperature and logarithm of the surface pressure; ``stiffness
-    (n, m m, nz)`` (m2/(s2 K)): M per temperature of the levels. Unit divergence in the modes brings
-    ``squeezing (n, nz, m)``, of which ``kappa T`` is cooling, and ``sinking (n, nz - 1, m)``: the
-    flow of pressure down through the inner faces (Pa). ``left`` (m2/(s2 K)): square of the fastest
-    speed that is left to everything else, over the temperature of isothermal air.
+    in a profile. What follows is tabulated at ``n`` surface pressures ``ps`` (Pa), between which
+    the columns' are interpolated; in sigma coordinates one is enough. ``potential (n, m, nz)`` of
+    the modes per temperature of the levels (m2/(s2 K)), and ``ground (n, m, nz)`` per temperature
+    and logarithm of the surface pressure; ``stiffness (n, m m, nz)`` (m2/(s2 K)): M per temperature
+    of the levels. Unit divergence in the modes brings ``squeezing (n, nz, m)``, of which ``kappa
+    T`` is cooling, and ``sinking (n, nz - 1, m)``: the flow of pressure down through the inner
+    faces (Pa). ``left`` (m2/(s2 K)): square of the fastest speed that is left to everything else,
+    over the temperature of isothermal air.
     """
 
     profile: jax.Array
