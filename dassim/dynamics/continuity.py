@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dassim.dynamics.locality import compiled_apart
 from dassim.grid import Field, Grid, Staggered
 from dassim.grid.operators import (
     avg_x_c2f,
@@ -27,10 +28,14 @@ def stretching(grid: Grid, eta: Field) -> Staggered:
 
 def volume_transports(grid: Grid, u: Field, v: Field, thickness: Staggered) -> tuple[Field, Field]:
     """``(u h dy, v h dx)``, m3/s through the x- and y-faces of each cell; 0 through coasts."""
-    return (
-        masked(grid.mask.u, u * thickness.u * grid.dy.u),
-        masked(grid.mask.v, v * thickness.v * grid.dx.v),
-    )
+
+    def through_faces(u: Field, v: Field, along_u: Field, along_v: Field) -> tuple[Field, Field]:
+        return (
+            masked(grid.mask.u, u * along_u * grid.dy.u),
+            masked(grid.mask.v, v * along_v * grid.dx.v),
+        )
+
+    return compiled_apart(through_faces, u, v, thickness.u, thickness.v)
 
 
 def vertical_transport(

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.dynamics.locality import compiled_apart
 from dassim.dynamics.momentum import Vector
 from dassim.grid import Field, Grid, apply
 from dassim.grid.operators import (
@@ -54,11 +55,15 @@ class LateralFriction(eqx.Module):
     def _laplacian(
         self, grid: Grid, u: Field, v: Field, coefficient: Any = 1.0, power: int = 0
     ) -> Vector:
+        def divergence_and_curl(u: Field, v: Field) -> Vector:
+            return (
+                divergence(grid, u, v) * self._scaled(grid.area.c, coefficient, power),
+                curl(grid, u, v) * self._scaled(grid.area.q, coefficient, power),
+            )
+
         slip_q = 1.0 * grid.mask.q + self.slip * ~grid.mask.q
-        d = divergence(grid, u, v) * self._scaled(grid.area.c, coefficient, power)
-        turning = curl(grid, u, v)
+        d, turning = compiled_apart(divergence_and_curl, u, v)
         zeta = _with_poles(grid, slip_q * turning, turning)
-        zeta = zeta * self._scaled(grid.area.q, coefficient, power)
         along_x = diff_x_c2f(d) / grid.dx.u - diff_y_f2c(zeta) / grid.dy.u
         along_y = diff_y_c2f(d) / grid.dy.v + diff_x_f2c(zeta) / grid.dx.v
         return masked(grid.mask.u, along_x), masked(grid.mask.v, along_y)

@@ -27,8 +27,13 @@ def compiled_apart(function: Callable[..., Any], *arguments: Any) -> Any:
     """
     if jax.default_backend() != "cpu":
         return function(*arguments)
+
+    def alone(*arguments: Any) -> Any:
+        with set_xla_metadata(inlineable=None):  # functions inside, such as jnp.where, are merged
+            return function(*arguments)
+
     with set_xla_metadata(inlineable="false"):
-        return jax.jit(function)(*arguments)
+        return jax.jit(alone)(*arguments)
 
 
 def level_by_level(function: Callable[..., Field], *fields: Field | None) -> Field:

@@ -84,7 +84,9 @@ def run(size: int, arguments: list[str], folder: Path) -> Counter[str]:
     if size > 1:
         command = ["tools/mpirun", str(size), *command]
     elif not {"-n", "--pdb", "-s"}.intersection(arguments):
+        # Files in their order, adjoints and jobs first: the longest tests are in small files.
         command += ["-n", str(len(os.sched_getaffinity(0))), "--dist", "loadfile"]
+        command += ["--no-loadscope-reorder"]
 
     cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
     environment = QUICK_TO_COMPILE | COMPILED_ONCE | cache | os.environ

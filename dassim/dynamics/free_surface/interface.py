@@ -19,6 +19,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from dassim.dynamics.locality import compiled_apart
 from dassim.grid import Field, Grid
 from dassim.grid.operators import avg_x_c2f, avg_y_c2f, divergence, gradient, level, masked
 
@@ -147,7 +148,15 @@ class Columns(eqx.Module):
         iterations: jax.Array,
         residual: jax.Array,
     ) -> FreeSurfaceStep:
-        """The result, from the velocities at the ``end`` and in the ``mean`` of the step."""
+        """The result, from the velocities at the ``end`` and in the ``mean`` of the step; stored,
+        since all levels use it."""
+        eta, (u, v), (through_x, through_y) = compiled_apart(Columns._after, self, dt, end, mean)
+        return FreeSurfaceStep(eta, u, v, through_x, through_y, iterations, residual)
+
+    def _after(
+        self, dt: Any, end: tuple[Field, Field], mean: tuple[Field, Field]
+    ) -> tuple[Field, tuple[Field, Field], tuple[Field, Field]]:
+        """Sea level, velocities and transports on owned points."""
         grid = self.grid
 
         def owned(field: Field) -> Field:
@@ -155,15 +164,8 @@ class Columns(eqx.Module):
 
         transport_u, transport_v = self.transport(*mean)
         eta = self.eta + dt * (self.volume_flux - self.divergence(*mean))
-        return FreeSurfaceStep(
-            eta=owned(_wet(grid.mask.c, eta)),
-            u_mean=owned(_wet(grid.mask.u, end[0])),
-            v_mean=owned(_wet(grid.mask.v, end[1])),
-            transport_u=owned(transport_u),
-            transport_v=owned(transport_v),
-            iterations=iterations,
-            residual=residual,
-        )
+        velocities = owned(_wet(grid.mask.u, end[0])), owned(_wet(grid.mask.v, end[1]))
+        return owned(_wet(grid.mask.c, eta)), velocities, (owned(transport_u), owned(transport_v))
 
 
 def wave_stiffness(
