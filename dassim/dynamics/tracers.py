@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from dassim.dynamics.continuity import horizontal_outflow
 from dassim.dynamics.friction import sum_of
-from dassim.dynamics.locality import level_by_level
 from dassim.dynamics.reconstruction import Scheme, reconstruct
 from dassim.grid import Field, Grid, Staggered, apply
 from dassim.grid.field import X, Y, Z
@@ -51,29 +49,15 @@ def tracer_flux_divergence(
 
     A uniform tracer changes its content as the transports change the thickness.
     """
-    outflow = level_by_level(
-        lambda *fields: _lateral_outflow(scheme, *fields), tracer, transport_u, transport_v, wet
-    )
-    if transport_w.data.shape[Z] > 2:
-        convergence = jax.checkpoint(_vertical_convergence, static_argnums=(0,))
-        outflow = outflow - convergence(vertical_scheme or scheme, tracer, transport_w, wet)
-    return -outflow / grid.area.c
-
-
-def _lateral_outflow(
-    scheme: Scheme, tracer: Field, transport_u: Field, transport_v: Field, wet: Field | None
-) -> Field:
-    return horizontal_outflow(
+    outflow = horizontal_outflow(
         transport_u * reconstruct(tracer, X, transport_u, scheme, wet),
         transport_v * reconstruct(tracer, Y, transport_v, scheme, wet),
     )
-
-
-def _vertical_convergence(
-    scheme: Scheme, tracer: Field, transport_w: Field, wet: Field | None
-) -> Field:
-    upward = interior_z(transport_w)
-    return diff_z_f2c(with_ends_z(upward * reconstruct(tracer, Z, upward, scheme, wet)))
+    if transport_w.data.shape[Z] > 2:
+        upward = interior_z(transport_w)
+        carried = upward * reconstruct(tracer, Z, upward, vertical_scheme or scheme, wet)
+        outflow = outflow - diff_z_f2c(with_ends_z(carried))
+    return -outflow / grid.area.c
 
 
 class LateralDiffusion(eqx.Module):

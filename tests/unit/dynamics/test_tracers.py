@@ -7,16 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.dynamics import locality
 from dassim.dynamics.continuity import (
     stretching,
     vertical_transport,
     volume_transports,
 )
-from dassim.dynamics.locality import level_by_level
 from dassim.dynamics.reconstruction import WENO, Centred, FluxLimited, Upwind
 from dassim.dynamics.tracers import LateralDiffusion, tracer_flux_divergence
-from dassim.grid import Field, Span, Staggered, StaggeringError, build_grid, cartesian, levels
+from dassim.grid import Field, Span, Staggered, build_grid, cartesian, levels
 from dassim.parallel import Domain
 from tests.models.basins import NX, NY, NZ, cells, flow, rough_basin
 
@@ -274,47 +272,3 @@ def test_diffusion_is_differentiable_in_its_coefficients():
 
     for start in (0.0, 1.0):
         assert np.isfinite(slope((start, start))).all()
-
-
-# -- level by level -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("points", [1, 2 * NX * NY + 200, 10**9])
-def test_groups_of_levels_give_what_all_levels_give(points, monkeypatch):
-    """Values and derivatives; some fields are constant along z, some are missing."""
-    monkeypatch.setattr(locality, "POINTS_IN_CACHE", points)
-    rng = np.random.default_rng(10)
-    a, b = (Field.at("c", rng.normal(size=(6, NY, NX))) for _ in range(2))
-    flat = Field.at("c", rng.normal(size=(NY, NX)))
-
-    def terms(a, flat, nothing, b):
-        assert nothing is None
-        return a * a * b + flat * b
-
-    def cost(function, fields):
-        return jnp.sum(jnp.sin(function(*fields).data))
-
-    def by_level(a, flat, b):
-        return level_by_level(terms, a, flat, None, b)
-
-    def at_once(a, flat, b):
-        return terms(a, flat, None, b)
-
-    found, expected = (
-        jax.jit(jax.value_and_grad(partial(cost, function)))((a, flat, b))
-        for function in (by_level, at_once)
-    )
-    assert by_level(a, flat, b).spans == a.spans
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-13 * abs(other).max())
-
-
-def test_level_by_level_wants_all_fields_at_the_same_levels():
-    cell, face = Field.at("c", np.ones((4, 2, 2))), Field.at("w", np.ones((5, 2, 2)))
-    with pytest.raises(StaggeringError, match="same points along z"):
-        level_by_level(lambda a, b: a, cell, face)
-
-
-def test_fields_constant_along_z_need_no_levels():
-    flat = Field.at("c", np.ones((2, 2)))
-    assert level_by_level(lambda a: a + a, flat).spans == flat.spans
