@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 def test_jobs_that_are_told_of_their_end_come_back_and_leave_the_same_bits(cluster):
     """One is told while it runs, one before its ranks can hear it."""
-    namelist = cluster.namelist("told", days=9)
+    namelist = cluster.namelist("told", days=36)
     undisturbed, told, early = (cluster.home / name for name in ("alone", "told", "early"))
     (second,), (third,) = (cluster.submit(namelist, "--folder", run) for run in (told, early))
     third.wait_for_ranks(early)
