@@ -150,22 +150,25 @@ class Columns(eqx.Module):
     ) -> FreeSurfaceStep:
         """The result, from the velocities at the ``end`` and in the ``mean`` of the step; stored,
         since all levels use it."""
-        eta, (u, v), (through_x, through_y) = compiled_apart(Columns._after, self, dt, end, mean)
-        return FreeSurfaceStep(eta, u, v, through_x, through_y, iterations, residual)
-
-    def _after(
-        self, dt: Any, end: tuple[Field, Field], mean: tuple[Field, Field]
-    ) -> tuple[Field, tuple[Field, Field], tuple[Field, Field]]:
-        """Sea level, velocities and transports on owned points."""
         grid = self.grid
 
         def owned(field: Field) -> Field:
             return Field.at(field.location, grid.owned(field))
 
-        transport_u, transport_v = self.transport(*mean)
-        eta = self.eta + dt * (self.volume_flux - self.divergence(*mean))
-        velocities = owned(_wet(grid.mask.u, end[0])), owned(_wet(grid.mask.v, end[1]))
-        return owned(_wet(grid.mask.c, eta)), velocities, (owned(transport_u), owned(transport_v))
+        def result(end: tuple[Field, Field], mean: tuple[Field, Field]) -> FreeSurfaceStep:
+            transport_u, transport_v = self.transport(*mean)
+            eta = self.eta + dt * (self.volume_flux - self.divergence(*mean))
+            return FreeSurfaceStep(
+                eta=owned(_wet(grid.mask.c, eta)),
+                u_mean=owned(_wet(grid.mask.u, end[0])),
+                v_mean=owned(_wet(grid.mask.v, end[1])),
+                transport_u=owned(transport_u),
+                transport_v=owned(transport_v),
+                iterations=iterations,
+                residual=residual,
+            )
+
+        return compiled_apart(result, end, mean)
 
 
 def wave_stiffness(
