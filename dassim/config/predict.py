@@ -6,7 +6,9 @@ import math
 import statistics
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 
@@ -20,6 +22,7 @@ from dassim.config.schema.site import Costs
 from dassim.parallel import Block, Decomposition, DecompositionError, StandInCommunicator
 from dassim.parallel.traffic import Traffic, traffic
 from dassim.simulation.advance import Program
+from dassim.simulation.model import Model
 
 MOST_CELLS = 500_000
 """Of a block that is timed; of a larger one a part is, and counts in proportion."""
@@ -30,7 +33,7 @@ TURNS, STEPS = 5, 4
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the rank with the largest block does in a step: the cells of its ``block``, of which
+    """What a rank with the largest block does in a step: the cells of its ``block``, of which
     ``timed`` were timed; seconds that it computes; what it sends.
 
     ``step_in_model``: seconds of the model's time. ``memory``: bytes, beside what a gradient keeps.
@@ -78,7 +81,9 @@ def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
     """Build a block of ``ranks`` alone, and take some steps of it.
 
     Its neighbours are images of it (:class:`dassim.parallel.StandInCommunicator`): the program is
-    that of a rank, the numbers are not. A block of at most ``MOST_CELLS`` cells, or of the fewest
+    that of a rank, the numbers are not. Of the first, the middle and the last rank it is the one
+    that sends most: where meridians converge, the fast waves take more substeps, and on real ranks
+    all take as many. A block of at most ``MOST_CELLS`` cells, or of the fewest
     rows that a rank can have, stands for a larger one, whose time grows with the cells and whose
     messages grow with the edges. The namelist has a model and a time.
     """
@@ -88,9 +93,10 @@ def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
     levels = plan(namelist, ranks).levels.count
     planned = build_decomposition(namelist, ranks)
     probed = _probed(planned, levels, namelist.narrowest_block)
-    block, part = planned.block(0).shape, _middle(probed).shape  # the first one is the largest
+    busiest = max(_candidates(namelist, probed), key=lambda candidate: sum(candidate.sent.bytes))
+    block, part = planned.block(0).shape, busiest.shape  # the first one is the largest
     cells, timed = levels * math.prod(block), levels * math.prod(part)
-    seconds, sent = _measured(namelist, probed)
+    seconds, sent = _seconds(busiest), busiest.sent
     memory = estimates(namelist, planned, levels)
     return Prediction(
         ranks=ranks,
@@ -135,28 +141,45 @@ def _middle_rank(decomposition: Decomposition) -> int:
     return py // 2 * px + px // 2
 
 
-def _measured(namelist: AbstractNamelist, decomposition: Decomposition) -> tuple[float, Traffic]:
-    """Seconds of a step of the middle block, and what it sends."""
-    comm = StandInCommunicator(_middle_rank(decomposition), decomposition.size)
+@dataclass(frozen=True)
+class _Candidate:
+    """A rank alone, with what it sends in a step and the ``shape`` of its block."""
+
+    model: Model
+    parameters: Any
+    state: Any
+    sent: Traffic
+    shape: tuple[int, int]
+
+
+def _candidates(namelist: AbstractNamelist, decomposition: Decomposition) -> Iterator[_Candidate]:
+    """The middle rank, the first and the last."""
     layout = {"layout": decomposition.layout}
     divided = namelist.model_copy(
         update={"decomposition": namelist.decomposition.model_copy(update=layout)}
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NamelistWarning)
-        experiment = build_experiment(divided, comm)
-    model, parameters = experiment.model, experiment.parameters
-    state = model.start(experiment.state)
-    sent = traffic(model.domain, model.step, parameters, state)
-    program = Program(model)  # as runs do: one by one, each step would ask for its memory anew
-    carry = program.start(parameters, state)
-    program.compile(parameters, carry)
+    size = decomposition.size
+    for rank in dict.fromkeys((_middle_rank(decomposition), 0, size - 1)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NamelistWarning)
+            experiment = build_experiment(divided, StandInCommunicator(rank, size))
+        model, parameters = experiment.model, experiment.parameters
+        state = model.start(experiment.state)
+        sent = traffic(model.domain, model.step, parameters, state)
+        yield _Candidate(model, parameters, state, sent, decomposition.block(rank).shape)
+
+
+def _seconds(rank: _Candidate) -> float:
+    """Of a step."""
+    program = Program(rank.model)  # as runs do: one by one, each step would ask for its memory anew
+    carry = program.start(rank.parameters, rank.state)
+    program.compile(rank.parameters, carry)
     seconds = []
     for _ in range(TURNS):
         begin = time.perf_counter()
-        jax.block_until_ready(program(parameters, carry, STEPS))
+        jax.block_until_ready(program(rank.parameters, carry, STEPS))
         seconds.append((time.perf_counter() - begin) / STEPS)
-    return statistics.median(seconds), sent
+    return statistics.median(seconds)
 
 
 def _of_block(

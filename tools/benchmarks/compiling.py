@@ -1,8 +1,10 @@
-"""Time to trace, lower and compile one step of a model, and its gradient.
+"""Time to trace, lower and compile one step of a model, and its gradient; and what they then do.
 
-Each turn is a process of its own without a cache of programs, since what was traced once is found
-again. The gradient is that of a sum of squares after the step, by all of the state and parameters;
-its process has traced the step before.
+By XLA's own count, for each cell: operations, bytes that loops read and write, and memory held
+beside arguments and results. What is inside a loop over stages or substeps counts once. Each turn
+is a process of its own without a cache of programs, since what was traced once is found again. The
+gradient is that of a sum of squares after the step, by all of the state and parameters; its process
+has traced the step before.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ NAMELISTS = (
     "namelists/ocean/global_4deg.yaml",
     "namelists/ocean/reentrant_channel_coarse.yaml",
     "namelists/atmosphere/held_suarez.yaml",
+    "tools/benchmarks/acc.yaml",
 )
-STAGES = ("trace", "lower", "compile")
+STAGES = {"trace": "s", "lower": "s", "compile": "s"}
+COUNTS = {"operations": "a cell", "moved": "B a cell", "held": "B a cell"}
 
 
 def main() -> None:
@@ -51,26 +55,22 @@ def main() -> None:
 
 
 def measurements(name: str, rows: list[dict[str, dict[str, float]]]) -> list[Measurement]:
-    """Medians over ``rows`` of seconds by program and stage; a gradient is held to its step."""
+    """Medians over ``rows`` of seconds and counts by program; a gradient is held to its step."""
 
-    def took(program: str, stage: str) -> tuple[float, float]:
-        return record.median([row[program][stage] for row in rows])
+    def median(program: str, what: str) -> tuple[float, float]:
+        return record.median([row[program][what] for row in rows])
 
-    step = [
-        Measurement("compiling", f"{name}, step: {stage}", seconds, "s", spread)
-        for stage in STAGES
-        for seconds, spread in [took("step", stage)]
-    ]
-    gradient = [
-        Measurement("compiling", case, *(seconds, "s", spread), "the step", took("step", stage)[0])
-        for stage in STAGES
-        for case, (seconds, spread) in [(f"{name}, gradient: {stage}", took("gradient", stage))]
-    ]
-    return step + gradient
+    found = []
+    for what, unit in (STAGES | COUNTS).items():
+        (step, spread), (gradient, other) = median("step", what), median("gradient", what)
+        of_step = Measurement("compiling", f"{name}, step: {what}", step, unit, spread)
+        case = f"{name}, gradient: {what}"
+        found += [of_step, Measurement("compiling", case, gradient, unit, other, "the step", step)]
+    return found
 
 
 def measure(namelist: str) -> dict[str, dict[str, float]]:
-    """Seconds of each stage, of the step and of its gradient."""
+    """Seconds of each stage and the counts, of the step and of its gradient."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
@@ -96,25 +96,32 @@ def measure(namelist: str) -> dict[str, dict[str, float]]:
         )
 
     model, *inputs = active
+    cells = max(leaf.size for leaf in jax.tree.leaves(one.state))
     return {
-        "step": stages(step, arrays),
-        "gradient": stages(jax.grad(cost), tuple(inputs), model, passive),
+        "step": stages(cells, step, arrays),
+        "gradient": stages(cells, jax.grad(cost), tuple(inputs), model, passive),
     }
 
 
-def stages(function: Callable[..., Any], *arguments: Any) -> dict[str, float]:
-    """Seconds to trace, lower and compile it."""
+def stages(cells: int, function: Callable[..., Any], *arguments: Any) -> dict[str, float]:
+    """Seconds to trace, lower and compile it, and what the program does for each cell."""
     import jax
 
+    from dassim.parallel.compilation import compiler_options
+
+    options = compiler_options()
     begin = time.perf_counter()
-    traced = jax.jit(function).trace(*arguments)
+    traced = jax.jit(function, compiler_options=options).trace(*arguments)
     after_trace = time.perf_counter()
     lowered = traced.lower()
     after_lower = time.perf_counter()
-    lowered.compile()
+    program = lowered.compile()
     moments = (begin, after_trace, after_lower, time.perf_counter())
     lengths = (end - start for start, end in pairwise(moments))
-    return dict(zip(STAGES, lengths, strict=True))
+    cost, memory = program.cost_analysis(), program.memory_analysis()
+    counts = (cost["flops"], cost["bytes accessed"], memory.temp_size_in_bytes)
+    each = (count / cells for count in counts)
+    return dict(zip((*STAGES, *COUNTS), (*lengths, *each), strict=True))
 
 
 if __name__ == "__main__":

@@ -109,6 +109,13 @@ def fast_modes(
             "take fewer, 3 for example",
         )
         raise NamelistError([Problem(("physics", "fast_modes", "modes"), message)])
+    if physics.stepper.type != "runge_kutta_3":
+        message = mismatch(
+            f"{physics.stepper.type} beside fast_modes",
+            "runge_kutta_3: in states extrapolated in time noise grows within the step's limits",
+            "take it, or leave out fast_modes",
+        )
+        raise NamelistError([Problem(("physics", "stepper", "type"), message)])
     air = Air(physics.gas_constant, physics.heat_capacity)
     return model_of.FastModes.for_grid(
         grid, step, air, polar, count=section.modes, courant=section.courant

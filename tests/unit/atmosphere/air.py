@@ -37,8 +37,8 @@ def atmosphere(grid: Grid, time_step: float, **options) -> AtmosphereModel:
     return AtmosphereModel(grid, time_step, polar=PolarFilter.on(grid, 60.0), **options)
 
 
-def split(grid: Grid, time_step: float, count: int = 3, **options) -> AtmosphereModel:
+def split(grid: Grid, time_step: float, count: int = 3) -> AtmosphereModel:
     """With substeps for the fastest modes."""
-    model = atmosphere(grid, time_step, **options)
+    model = atmosphere(grid, time_step)
     modes = FastModes.for_grid(grid, time_step, AIR, model.polar, count=count)
     return replace(model, fast_modes=modes)

@@ -30,11 +30,12 @@ def test_a_gradient_is_held_to_its_run():
 
 
 def test_compiling_a_gradient_is_held_to_compiling_its_step():
-    seconds = {"trace": 1.0, "lower": 2.0, "compile": 3.0}
-    row = {"step": seconds, "gradient": {stage: 4 * took for stage, took in seconds.items()}}
+    figures = {"trace": 1.0, "lower": 2.0, "compile": 3.0}
+    figures |= {"operations": 600.0, "moved": 2000.0, "held": 300.0}
+    row = {"step": figures, "gradient": {what: 4 * value for what, value in figures.items()}}
     found = compiling.measurements("gyre", [row, row])
-    assert [one.ratio for one in found] == [None, None, None, 4.0, 4.0, 4.0]
-    assert len({one.case for one in found}) == 6
+    assert [one.ratio for one in found] == 6 * [None, 4.0]
+    assert len({one.case for one in found}) == 12
 
 
 def test_a_restart_is_held_to_bare_files_and_its_reading_to_its_writing():

@@ -6,7 +6,8 @@ from dassim.config import Namelist, NamelistError, load, predict
 from dassim.config.predict import Prediction
 from dassim.config.schema.site import Costs
 from dassim.parallel.traffic import Traffic
-from tests.models.namelists import PROJECT
+from dassim.simulation.advance import Program
+from tests.models.namelists import PROJECT, SMALLER, build
 
 SMALL = ["grid.nx=24", "grid.ny=32", "time.duration=2 steps"]
 
@@ -62,3 +63,14 @@ def test_ranks_that_do_not_fit_are_refused():
 def test_blocks_are_not_made_narrower_than_a_halo(monkeypatch):
     monkeypatch.setattr(predict, "MOST_CELLS", 1)
     assert predict.predict(namelist(), 1, Costs()).timed == 3 * 4 * 24
+
+
+def test_fast_waves_take_as_many_substeps_as_on_real_ranks(monkeypatch):
+    """Where meridians converge they take more than in the middle."""
+    timed = []
+    monkeypatch.setattr(predict, "Program", lambda model: timed.append(model) or Program(model))
+    path = PROJECT / "namelists" / "atmosphere" / "held_suarez.yaml"
+    small = load(path, Namelist, overrides=SMALLER["held_suarez"]).namelist
+    predict.predict(small, 4, Costs())
+    whole = build("held_suarez", SMALLER["held_suarez"])
+    assert timed[0].fast_modes.substeps == whole.model.fast_modes.substeps > 1

@@ -135,7 +135,8 @@ class FastModes(Section):
     """The fastest vertical modes of gravity waves, moved in substeps of their own and averaged.
 
     Without them the time step is bound by the Lamb wave; with three taken out it can be about four
-    times as long. The wind, and the first mode that is left, bind it then.
+    times as long. The wind, and the first mode that is left, bind it then. They need
+    runge_kutta_3.
     """
 
     modes: Annotated[int, Field(ge=1)] = 3
