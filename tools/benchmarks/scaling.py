@@ -90,12 +90,7 @@ def measure(options: Any) -> None:
     comm = world()
     workers.pin(comm.rank)
 
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
     from dassim.config import Namelist, load
-    from dassim.config.experiment import build_experiment
-    from dassim.simulation.advance import Program
 
     *shape, precision = options.one
     length = 2000 * int(shape[1]) / options.block[1]
@@ -104,25 +99,35 @@ def measure(options: Any) -> None:
     ]
     overrides = [*points, f"grid.ly={length} km", f"precision={precision}"]
     namelist = load(workers.PROJECT / NAMELIST, Namelist, overrides=overrides).namelist
+    times = seconds_of_a_step(namelist, comm, options.turns, options.seconds)
+    if comm.is_root:
+        print(json.dumps({"seconds": times}))
+
+
+def seconds_of_a_step(namelist: Any, comm: Any, turns: int, length: float) -> list[float]:
+    """Of the slowest rank, in turns of about ``length`` seconds, all from the start, so that all of
+    them compute the same. All ranks call this together."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    from dassim.config.experiment import build_experiment
+    from dassim.simulation.advance import Program
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         one = build_experiment(namelist, comm)
-
     program = Program(one.model)
     carry = program.start(one.parameters, one.state)
 
     def seconds(steps: int) -> float:
-        """Of a step of the slowest rank, from the start, so that all turns compute the same."""
         comm.barrier()
         begin = time.perf_counter()
         jax.block_until_ready(program(one.parameters, carry, steps))
         return max(comm.allgather(time.perf_counter() - begin)) / steps
 
     seconds(2)  # compiles
-    steps = max(2, int(options.seconds / seconds(3)))
-    times = [seconds(steps) for _ in range(options.turns)]
-    if comm.is_root:
-        print(json.dumps({"seconds": times}))
+    steps = max(2, int(length / seconds(3)))
+    return [seconds(steps) for _ in range(turns)]
 
 
 if __name__ == "__main__":

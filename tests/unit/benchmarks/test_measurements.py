@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from contextlib import nullcontext
+
 import pytest
 
-from tools.benchmarks import adjoint, compiling, ocean, restarts, scaling
+from tools.benchmarks import adjoint, compiling, network, ocean, restarts, scaling
 
 
 def test_the_ocean_is_as_many_times_faster_as_veros_takes_longer():
@@ -50,3 +53,14 @@ def test_scaling_wants_a_share_of_the_ranks():
     wanted = f">= {2 * scaling.STRONG:g}"
     assert scaling.of("strong, 2 ranks", 17.1, 0.0, ("1 rank", 10.0), wanted).verdict == "met"
     assert scaling.of("strong, 2 ranks", 16.9, 0.0, ("1 rank", 10.0), wanted).verdict == "missed"
+
+
+def test_a_step_over_a_network_is_held_to_its_prediction(monkeypatch):
+    measured = {"seconds": [0.06], "latency": 1e-5, "bandwidth": 1e8}
+    answers = iter([measured, {"step": 0.05, "messages": 0.02}])
+    monkeypatch.setattr(network, "cable", lambda rate: nullcontext())
+    monkeypatch.setattr(network.workers, "answer", lambda *_: next(answers))
+    options = Namespace(namelist=network.NAMELIST, turns=1, seconds=1.0, overrides=[])
+    short, long, step, messages = network.at("1gbit", options)
+    assert (short.value, long.value, messages.value) == pytest.approx((10.0, 100.0, 20.0))
+    assert (step.unit, step.value, step.ratio) == ("ms", 60.0, pytest.approx(1.2))

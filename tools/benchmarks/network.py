@@ -1,0 +1,171 @@
+"""Steps of two ranks that a slow network joins, against what is predicted for it.
+
+Each rank is in a network namespace of its own, pinned to a core; a virtual cable of a limited rate
+joins the two, and MPI sends by TCP alone. At every rate two numbers are measured with bare mpi4py,
+the time of a short message and the bytes a second of long ones; ``dassim check --predict`` makes
+a step of them, and the ranks take the same step. The domain is divided along an axis on which it is
+periodic: both neighbours of a rank are the other one. Linux, as root, with iproute2 and MPICH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tools.benchmarks import record, workers
+from tools.benchmarks.record import Measurement
+from tools.benchmarks.scaling import seconds_of_a_step
+
+NAMELIST = workers.PROJECT / "namelists" / "ocean" / "reentrant_channel_coarse.yaml"
+ALONG_X = "decomposition.layout=[1, 2]"
+
+SPACES = ("dassim0", "dassim1")
+CABLE = "cable"
+BURST = "16kb"  # that passes at once
+ENTER = f'exec nsenter --net=/run/netns/{SPACES[0][:-1]}$PMI_RANK "$@"'
+BY_TCP = {
+    "MPIR_CVAR_NOLOCAL": "1",
+    "MPIR_CVAR_CH4_NETMOD": "ofi",
+    "FI_PROVIDER": "tcp",
+    "FI_TCP_IFACE": CABLE,
+}
+
+SHORT, LONG = 8, 2**20
+"""Bytes of a message whose time is the latency, and of one that tells the bandwidth."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tools/benchmarks/network", description=__doc__)
+    parser.add_argument("namelist", nargs="?", type=Path, default=NAMELIST)
+    parser.add_argument("--rates", nargs="+", default=["10gbit", "1gbit", "200mbit"])
+    parser.add_argument("--turns", type=int, default=5, help="medians are taken over these")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn")
+    parser.add_argument("--set", dest="overrides", action="append", default=[])
+    parser.add_argument("--json", type=Path, help="add the measurements to this file")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--predict", nargs=2, type=float, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.namelist = options.namelist.resolve()
+    if options.one:
+        measure(options)
+        return
+    if options.predict:
+        predict_step(options)
+        return
+    if missing := [name for name in ("ip", "tc", "nsenter") if shutil.which(name) is None]:
+        sys.exit(f"found no {', '.join(missing)}; expected Linux with iproute2 and util-linux")
+    if os.geteuid():
+        sys.exit("found no right to make network namespaces; expected to be started by root")
+    print(f"{options.namelist.stem} on two ranks of {record.header()}", flush=True)
+    for rate in options.rates:
+        found = at(rate, options)
+        print(record.table(found), flush=True)
+        record.save(options.json, found)
+
+
+def at(rate: str, options: Any) -> list[Measurement]:
+    """What is measured and predicted where the cable carries ``rate``, such as "1gbit"."""
+    given = [options.namelist, "--turns", options.turns, "--seconds", options.seconds]
+    given += [word for override in options.overrides for word in ("--set", override)]
+    launcher, ranks, *program = workers.command("network", *given, "--one", ranks=2)
+    words = (launcher, ranks, "bash", "-c", ENTER, "enter", *program)
+    with cable(rate):
+        row = workers.answer(words, workers.ONE_CORE | BY_TCP)
+    step, spread = record.median(row["seconds"])
+    costs = ("--predict", row["latency"], row["bandwidth"])
+    predicted = workers.answer(workers.command("network", *given, *costs), workers.ONE_CORE)
+    in_all = ("predicted", 1e3 * predicted["step"])
+    return [
+        Measurement("network", f"{rate}: a short message", 1e6 * row["latency"], "us"),
+        Measurement("network", f"{rate}: long messages", 1e-6 * row["bandwidth"], "MB/s"),
+        Measurement("network", f"{rate}: step", 1e3 * step, "ms", spread, *in_all),
+        Measurement("network", f"{rate}: messages of it", 1e3 * predicted["messages"], "ms"),
+    ]
+
+
+@contextlib.contextmanager
+def cable(rate: str) -> Iterator[None]:
+    """Two network namespaces, joined by a cable that carries so much each way."""
+    remove()
+    try:
+        for space in SPACES:
+            call("ip", "netns", "add", space)
+        here, there = SPACES
+        peer = ("type", "veth", "peer", "name", CABLE, "netns", there)
+        call("ip", "link", "add", CABLE, "netns", here, *peer)
+        for number, space in enumerate(SPACES, 1):
+            call("ip", "-n", space, "address", "add", f"10.77.0.{number}/24", "dev", CABLE)
+            call("ip", "-n", space, "link", "set", CABLE, "up")
+            limit = ("tbf", "rate", rate, "burst", BURST, "latency", "200ms")
+            call("tc", "-n", space, "qdisc", "add", "dev", CABLE, "root", *limit)
+        yield
+    finally:
+        remove()
+
+
+def remove() -> None:
+    for space in SPACES:
+        subprocess.run(("ip", "netns", "delete", space), capture_output=True, check=False)
+
+
+def call(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+def measure(options: Any) -> None:
+    """Of both ranks: what messages cost, and seconds of a step; printed by rank 0."""
+    from dassim.config import Namelist, load
+    from dassim.parallel import world
+
+    comm = world()
+    workers.pin(comm.rank)
+    costs = {"latency": exchange(comm.mpi, SHORT), "bandwidth": LONG / exchange(comm.mpi, LONG)}
+    namelist = load(options.namelist, Namelist, overrides=[ALONG_X, *options.overrides]).namelist
+    times = seconds_of_a_step(namelist, comm, options.turns, options.seconds)
+    if comm.is_root:
+        print(json.dumps({"seconds": times, **costs}))
+
+
+def exchange(mpi: Any, size: int) -> float:
+    """Median seconds in which two ranks hand each other so many bytes."""
+    import numpy as np
+
+    outgoing, incoming, times = np.zeros(size, "u1"), np.zeros(size, "u1"), []
+    for _ in range(max(10, 2**24 // (size + 2**16))):
+        mpi.Barrier()
+        begin = time.perf_counter()
+        mpi.Sendrecv(outgoing, 1 - mpi.rank, 0, incoming, 1 - mpi.rank, 0)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def predict_step(options: Any) -> None:
+    """Print the seconds that are predicted for a step."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    from dassim.config import Namelist, load
+    from dassim.config.predict import predict
+    from dassim.config.schema.site import Costs
+
+    workers.pin()
+    latency, bandwidth = options.predict
+    namelist = load(options.namelist, Namelist, overrides=[ALONG_X, *options.overrides]).namelist
+    found = predict(namelist, 2, Costs(latency=latency, bandwidth=bandwidth))
+    print(json.dumps({"step": found.step, "messages": found.messages}))
+
+
+if __name__ == "__main__":
+    main()
