@@ -15,7 +15,16 @@ from dassim.cli.options import Overrides
 if TYPE_CHECKING:
     from dassim.parallel import AbstractCommunicator
 
-SETTINGS = ("CUDA_VISIBLE_", "JAX_", "XLA_", "MPI4JAX_", "NPROC", "OMP_NUM_THREADS", "DASSIM_")
+SETTINGS = (
+    "CUDA_VISIBLE_",
+    "JAX_",
+    "XLA_",
+    "MPI4JAX_",
+    "NPROC",
+    "OMP_NUM_THREADS",
+    "GLIBC_TUNABLES",
+    "DASSIM_",
+)
 """Environment variables that change a run begin with these."""
 
 Facts = Mapping[str, str]

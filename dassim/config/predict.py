@@ -83,9 +83,10 @@ def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
     Its neighbours are images of it (:class:`dassim.parallel.StandInCommunicator`): the program is
     that of a rank, the numbers are not. Of the first, the middle and the last rank it is the one
     that sends most: where meridians converge, the fast waves take more substeps, and on real ranks
-    all take as many. A block of at most ``MOST_CELLS`` cells, or of the fewest
-    rows that a rank can have, stands for a larger one, whose time grows with the cells and whose
-    messages grow with the edges. The namelist has a model and a time.
+    all take as many. A block of at most ``MOST_CELLS`` cells, or of the fewest rows that a rank can
+    have, stands for a larger one, whose time grows with the cells and whose messages grow with the
+    edges; beside a pole, where all of its rows are filtered, for too long a time. The namelist has
+    a model and a time.
     """
     run = namelist.time
     if run is None:
@@ -93,17 +94,21 @@ def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
     levels = plan(namelist, ranks).levels.count
     planned = build_decomposition(namelist, ranks)
     probed = _probed(planned, levels, namelist.narrowest_block)
-    busiest = max(_candidates(namelist, probed), key=lambda candidate: sum(candidate.sent.bytes))
-    block, part = planned.block(0).shape, busiest.shape  # the first one is the largest
-    cells, timed = levels * math.prod(block), levels * math.prod(part)
-    seconds, sent = _seconds(busiest), busiest.sent
+    block = planned.block(0).shape  # the first one is the largest
+
+    def sent(rank: _Candidate) -> Traffic:
+        return _of_block(rank.sent, planned, block, rank.shape)
+
+    busiest = max(_candidates(namelist, probed), key=lambda rank: sum(sent(rank).bytes))
+    cells, timed = levels * math.prod(block), levels * math.prod(busiest.shape)
+    seconds = _seconds(busiest)
     memory = estimates(namelist, planned, levels)
     return Prediction(
         ranks=ranks,
         block=cells,
         timed=timed,
         compute=seconds * cells / timed / costs.speed,
-        sent=_of_block(sent, planned, block, part),
+        sent=sent(busiest),
         costs=costs,
         step_in_model=run.step,
         duration=run.duration,
@@ -170,7 +175,7 @@ def _candidates(namelist: AbstractNamelist, decomposition: Decomposition) -> Ite
 
 
 def _seconds(rank: _Candidate) -> float:
-    """Of a step."""
+    """Of a step, the median."""
     program = Program(rank.model)  # as runs do: one by one, each step would ask for its memory anew
     carry = program.start(rank.parameters, rank.state)
     program.compile(rank.parameters, carry)

@@ -115,6 +115,9 @@ def test_ranks_have_threads_gpus_and_compiled_programs_of_their_own(bash):
     assert "found 2 GPUs for rank 3 of this node" in refused.stderr
     by_mpi = bash(show, CUDA_VISIBLE_DEVICES="6,7", MPI_LOCALRANKID="0", **slurm)
     assert "\n3 3 6 3\n" in by_mpi.stdout
+    pages = "on_ranks printenv GLIBC_TUNABLES"
+    assert "\nglibc.malloc.hugetlb=1\n" in bash(pages, **slurm).stdout
+    assert "\nmine\n" in bash(pages, GLIBC_TUNABLES="mine", **slurm).stdout
     cache = "on_ranks printenv JAX_COMPILATION_CACHE_DIR"
     assert re.search(r"\n/programs/\d+\n", bash(cache, COMPILED="/programs").stdout)
     mine = bash(cache, COMPILED="/programs", JAX_COMPILATION_CACHE_DIR="/mine")

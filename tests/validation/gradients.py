@@ -8,13 +8,13 @@ once; what a namelist of the ocean leaves out is added, so that each of them has
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial, singledispatch
+from functools import cache, partial, singledispatch
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from dassim.assimilation.checks import CLEAR, TaylorTest, random_like, round_off, split
+from dassim.assimilation.checks import TaylorTest, floor, random_like, split
 from dassim.ocean import OceanParameters
 from tests.models.namelists import ATMOSPHERE, OCEAN, SMALLER, build, integrate
 from tests.validation.report import Check, case
@@ -149,15 +149,15 @@ def checks_of(name: str):
 
 
 def taylor_order(model, variable, fixed, along, slope: float) -> float:
-    """By which the remainders fall where they are smallest, and clear of round-off."""
+    """The order by which the remainders fall at the smallest sizes that are clear of round-off."""
 
-    def remainder(size: float) -> float:
+    @cache
+    def at(size: float) -> float:
         there = jax.tree.map(lambda v, a: v + size * a, variable, along)
-        return float(value(model, there, fixed)) - size * slope
+        return float(value(model, there, fixed))
 
-    here, floor = remainder(0.0), CLEAR * round_off(remainder)
-    apart = tuple(abs(remainder(size) - here) for size in SIZES)
-    order = TaylorTest(SIZES, apart, floor).order
+    remainders = tuple(abs(at(size) - at(0.0) - size * slope) for size in SIZES)
+    order = TaylorTest(SIZES, remainders, floor(at)).order
     return float("nan") if order is None else order
 
 

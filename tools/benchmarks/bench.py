@@ -46,7 +46,7 @@ PARTS = (
     ),
     Part(
         "compiling",
-        "to trace, lower and compile a step and its gradient",
+        "to trace, lower and compile a step and its gradient, and what they move",
         (command("compiling"),),
         ("--turns", "1", "--namelists", "namelists/ocean/double_gyre.yaml"),
     ),

@@ -20,6 +20,9 @@ ONE_CORE = {
 }
 """Environment of a process that keeps to one core."""
 
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""What tools/mpirun sets: so that one process has the memory that ranks have."""
+
 
 def command(module: str, *options: Any, ranks: int = 0) -> tuple[str, ...]:
     """The command of a benchmark's module; with ``ranks``, by the MPI launcher."""
@@ -33,7 +36,7 @@ def answer(words: tuple[str, ...], environment: Mapping[str, str] | None = None)
     done = subprocess.run(
         words,
         cwd=PROJECT,
-        env={**os.environ, **(environment or {})},
+        env={**LARGE_PAGES, **os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,

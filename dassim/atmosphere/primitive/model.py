@@ -116,7 +116,8 @@ class AtmosphereModel(eqx.Module):
     """The discretised equations: which grid, which schemes, which time step (s).
 
     ``polar``: the zonal filter of all tendencies, for grids that reach the poles. ``fast_modes``:
-    waves that move in substeps of their own; ``None``: all in steps of ``time_step``.
+    waves that move in substeps of their own; ``None``: all in steps of ``time_step``. With
+    Adams-Bashforth noise grows beside them.
     """
 
     grid: Grid

@@ -208,6 +208,6 @@ def test_more_modes_than_levels_are_refused():
 
 def test_states_extrapolated_in_time_are_refused():
     """In air at rest noise grows then, within all limits of the step."""
-    stepper = [*SMALLER["held_suarez"], "physics.stepper={type: adams_bashforth_2, eps: 0.1}"]
+    overrides = [*SMALLER["held_suarez"], "physics.stepper={type: adams_bashforth_2, eps: 0.1}"]
     with pytest.raises(NamelistError, match="adams_bashforth_2 beside fast_modes; expected"):
-        build("held_suarez", stepper)
+        build("held_suarez", overrides)

@@ -5,6 +5,7 @@ import pytest
 from dassim.config import Namelist, NamelistError, load, predict
 from dassim.config.predict import Prediction
 from dassim.config.schema.site import Costs
+from dassim.parallel import StandInCommunicator
 from dassim.parallel.traffic import Traffic
 from dassim.simulation.advance import Program
 from tests.models.namelists import PROJECT, SMALLER, build
@@ -67,10 +68,13 @@ def test_blocks_are_not_made_narrower_than_a_halo(monkeypatch):
 
 def test_fast_waves_take_as_many_substeps_as_on_real_ranks(monkeypatch):
     """Where meridians converge they take more than in the middle."""
+    overrides = [*SMALLER["held_suarez"], "physics.fast_modes.courant=0.5"]
+
+    def substeps(comm=None):
+        return build("held_suarez", overrides, comm).model.fast_modes.substeps
+
     timed = []
     monkeypatch.setattr(predict, "Program", lambda model: timed.append(model) or Program(model))
     path = PROJECT / "namelists" / "atmosphere" / "held_suarez.yaml"
-    small = load(path, Namelist, overrides=SMALLER["held_suarez"]).namelist
-    predict.predict(small, 4, Costs())
-    whole = build("held_suarez", SMALLER["held_suarez"])
-    assert timed[0].fast_modes.substeps == whole.model.fast_modes.substeps > 1
+    predict.predict(load(path, Namelist, overrides=overrides).namelist, 4, Costs())
+    assert timed[0].fast_modes.substeps == substeps() > substeps(StandInCommunicator(2, 4))
