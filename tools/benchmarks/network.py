@@ -130,9 +130,9 @@ def call(*words: str) -> None:
 def measure(options: Any) -> None:
     """Of both ranks: what messages cost, and seconds of a step; printed by rank 0."""
     from dassim.config import Namelist, load
-    from dassim.parallel import world
+    from dassim.parallel import MPICommunicator
 
-    comm = world()
+    comm = MPICommunicator()
     workers.pin(comm.rank)
     costs = {"latency": exchange(comm.mpi, SHORT), "bandwidth": LONG / exchange(comm.mpi, LONG)}
     namelist = load(options.namelist, Namelist, overrides=[ALONG_X, *options.overrides]).namelist
