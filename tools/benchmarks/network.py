@@ -129,14 +129,12 @@ def call(*words: str) -> None:
 
 def measure(options: Any) -> None:
     """Of both ranks: what messages cost, and seconds of a step; printed by rank 0."""
-    from dassim.config import Namelist, load
     from dassim.parallel import MPICommunicator
 
     comm = MPICommunicator()
     workers.pin(comm.rank)
     costs = {"latency": exchange(comm.mpi, SHORT), "bandwidth": LONG / exchange(comm.mpi, LONG)}
-    namelist = load(options.namelist, Namelist, overrides=[ALONG_X, *options.overrides]).namelist
-    times = seconds_of_a_step(namelist, comm, options.turns, options.seconds)
+    times = seconds_of_a_step(divided(options), comm, options.turns, options.seconds)
     if comm.is_root:
         print(json.dumps({"seconds": times, **costs}))
 
@@ -159,15 +157,20 @@ def predict_step(options: Any) -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from dassim.config import Namelist, load
     from dassim.config.predict import predict
     from dassim.config.schema.site import Costs
 
     workers.pin()
     latency, bandwidth = options.predict
-    namelist = load(options.namelist, Namelist, overrides=[ALONG_X, *options.overrides]).namelist
-    found = predict(namelist, 2, Costs(latency=latency, bandwidth=bandwidth))
+    found = predict(divided(options), 2, Costs(latency=latency, bandwidth=bandwidth))
     print(json.dumps({"step": found.step, "messages": found.messages}))
+
+
+def divided(options: Any) -> Any:
+    """The namelist, along x."""
+    from dassim.config import Namelist, load
+
+    return load(options.namelist, Namelist, overrides=[ALONG_X, *options.overrides]).namelist
 
 
 if __name__ == "__main__":
