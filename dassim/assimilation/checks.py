@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -182,7 +181,6 @@ def taylor_test(
     finite is shown and not judged.
     """
 
-    @cache
     def value(step: float) -> float:
         x = axpy(step, direction, point)
         parts = objective(x).shares if shares is None else shares(x)
@@ -190,12 +188,8 @@ def taylor_test(
 
     here, slope = value(0.0), space.dot(objective(point).gradient, direction)
     remainders = [abs(value(h) - here - h * slope) for h in steps]
-    return TaylorTest(tuple(steps), tuple(remainders), floor(value), name)
-
-
-def floor(value: Callable[[float], float]) -> float:
-    """Below which differences of ``value(step)`` are taken for round-off."""
-    return max(100 * np.finfo(float).eps * abs(value(0.0)), CLEAR * round_off(value))
+    floor = max(100 * np.finfo(float).eps * abs(here), CLEAR * round_off(value))
+    return TaylorTest(tuple(steps), tuple(remainders), floor, name)
 
 
 def round_off(value: Callable[[float], float]) -> float:
