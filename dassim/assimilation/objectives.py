@@ -13,6 +13,7 @@ import numpy as np
 
 from dassim.assimilation.control import Control
 from dassim.assimilation.cost import FourDVar
+from dassim.assimilation.differences import derivative, smallest_step
 from dassim.assimilation.transform import ControlTransform, Identity
 from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
@@ -23,9 +24,14 @@ CLEAR = 0.1
 """Points whose derivative is at least this part of the largest one are compared with finite
 differences: of smaller ones, these see the round-off of the number."""
 
-TRIED = (1.0, 10.0, 0.1, 0.01)
-"""Times the step of finite differences: larger ones see less round-off, smaller ones bend less at
-limiters."""
+ROUNDED = 0.5
+"""Part of the tolerance that is left to the round-off of finite differences."""
+
+TIMES = 3.0
+"""An error is estimated by its size, not bounded; so many times it is a contradiction."""
+
+LEAST = 1e-6
+"""Of the size of a change; less is lost in the round-off of what is changed."""
 
 
 class Goal(eqx.Module):
@@ -61,12 +67,26 @@ class Comparison:
     index: tuple[int, ...]
     adjoint: float
     differences: float
+    error: float
+    """What the differences know of their own error, absolute."""
 
     @property
     def apart(self) -> float:
         """Relative to the larger of the two."""
+        return self._relative(self.adjoint - self.differences)
+
+    @property
+    def uncertain(self) -> float:
+        """The error of the differences, relative."""
+        return self._relative(self.error)
+
+    def agrees(self, tolerance: float) -> bool:
+        """Within ``tolerance``, or :data:`TIMES` the error of the differences."""
+        return self.apart <= max(tolerance, TIMES * self.uncertain) < np.inf
+
+    def _relative(self, error: float) -> float:
         size = max(abs(self.adjoint), abs(self.differences))
-        return abs(self.adjoint - self.differences) / size if size else 0.0
+        return abs(error) / size if size else abs(error)
 
 
 def value(objective: FourDVar, control: Control) -> float:
@@ -85,18 +105,16 @@ def not_finite(gradient: Control, domain: Domain) -> list[str]:
 def compare_at_points(
     objective: FourDVar,
     gradient: Control,
-    steps: Mapping[str, float],
+    sizes: Mapping[str, float],
     points: int,
     seed: int = 0,
-    tolerance: float = 0.0,
+    tolerance: float = 1e-5,
 ) -> Iterator[Comparison]:
-    """At ``points`` points of every leaf, chosen by chance among the clear ones. ``steps``: of the
-    differences, by leaf; where they are further apart than ``tolerance``, multiples of them
-    (:data:`TRIED`), of which the nearest counts. All ranks call this together.
-
-    The differences are central ones of two steps, extrapolated: errors of fourth order.
-    """
+    """At ``points`` points of every leaf, chosen by chance among the clear ones. ``sizes``: of
+    changes, by leaf: the smallest step of the differences lies between :data:`LEAST` of it and it.
+    All ranks call this together."""
     zero = objective.transform.zero()
+    total = value(objective, zero)
     domain = objective.run.domain
     rng = np.random.default_rng(seed)
     for kind in ("distributed", "replicated"):
@@ -107,19 +125,14 @@ def compare_at_points(
                 index = tuple(int(n) for n in clear[i])
                 one = _unit(objective, kind, name, index, zero)
 
-                def slope(h: float, one: Control = one) -> float:
-                    ends = (jax.tree.map(lambda u, s=s: s * h * u, one) for s in (1.0, -1.0))
-                    above, below = (value(objective, end) for end in ends)
-                    return (above - below) / (2 * h)
+                def number(change: float, one: Control = one) -> float:
+                    return value(objective, jax.tree.map(lambda u: change * u, one))
 
-                tried: list[Comparison] = []
-                for times in TRIED if tolerance else TRIED[:1]:
-                    step = times * steps[name]
-                    differences = (4 * slope(0.5 * step) - slope(step)) / 3
-                    tried.append(Comparison(name, index, float(whole[index]), differences))
-                    if tried[-1].apart <= tolerance:
-                        break
-                yield min(tried, key=lambda each: each.apart)
+                slope = float(whole[index])
+                step = smallest_step(total, slope, ROUNDED * tolerance)
+                step = float(np.clip(step, LEAST * sizes[name], sizes[name]))
+                found = derivative(number, total, step)
+                yield Comparison(name, index, slope, found.value, found.error)
 
 
 def _unit(

@@ -35,8 +35,8 @@ from dassim.simulation.trees import named_leaves
 
 DAY = 86400.0
 
-STEP, CHANGE = 0.1, 1e-6
-"""Of the spread of what is changed, and of the number that is differentiated."""
+CHANGE = 0.01
+"""Of the spread of what is changed: finite differences have no larger smallest step."""
 
 
 @dataclass(frozen=True)
@@ -130,28 +130,17 @@ def _path(name: str, inputs: RunInputs, paths: Mapping[str, str], index: int) ->
     raise NamelistError([Problem(("sensitivity", "by", index), message)])
 
 
-def difference_steps(
-    problem: SensitivityProblem, total: float, gradient: Control
-) -> dict[str, float]:
-    """Steps of finite differences, by path: at most :data:`STEP` times the spread of the leaf, and
-    by which the number, ``total``, changes by at most its part :data:`CHANGE`. Smaller changes are
-    lost in round-off, larger ones bend."""
+def sizes_of_changes(problem: SensitivityProblem) -> dict[str, float]:
+    """By path: the part :data:`CHANGE` of the spread of the leaf, for finite differences."""
     leaves = named_leaves(problem.objective.transform.background)
-    derivatives = {**gradient.distributed, **gradient.replicated}
     domain = problem.objective.run.domain
 
-    def whole(leaf: Any) -> np.ndarray:
-        values = np.asarray(leaf, float)
-        return domain.gather(values) if values.shape[-2:] == domain.shape else values
+    def spread(path: str) -> float:
+        values = np.asarray(leaves[path], float)
+        whole = domain.gather(values) if values.shape[-2:] == domain.shape else values
+        return float(np.std(whole)) or problem.sizes.get(problem.names[path], 1.0)
 
-    steps = {}
-    for path, name in problem.names.items():
-        steepest = float(np.max(np.abs(whole(derivatives[path]))))
-        spread = float(np.std(whole(leaves[path]))) or problem.sizes.get(name, np.inf)
-        bend = CHANGE * abs(total) / steepest if steepest and total else np.inf
-        step = min(STEP * spread, bend)
-        steps[path] = step if np.isfinite(step) else STEP
-    return steps
+    return {path: CHANGE * spread(path) for path in problem.names}
 
 
 def output_of(problem: SensitivityProblem, gradient: Control) -> dict[str, Any]:

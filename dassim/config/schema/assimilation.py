@@ -340,8 +340,9 @@ class Sensitivity(Section):
     differences."""
     tolerance: Annotated[float, Gt(0)] = 1e-5
     """The largest relative difference from finite differences with which a derivative counts as
-    right: finite differences know no more digits, for round-off of the number and bends of the
-    model. Beyond it smaller steps are tried; if none agrees, the command ends with an error."""
+    right, where these know as many digits: round-off of the number bounds their steps from below,
+    bends of the model from above. Where they know less, their own error is the bound; where a
+    derivative is further off, the command ends with an error."""
     seed: Seed = 0
     """Another seed chooses other points."""
     adjoint: Adjoint = Adjoint()
