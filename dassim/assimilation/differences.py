@@ -15,44 +15,50 @@ ROUND_OFF = 10 * float(np.finfo(float).eps)
 """Of a number that a run of some hundred steps ends in, relative. The transport of the coarse
 channel after 14 days: 2e-15."""
 
-AT_LEAST, AT_MOST = 2, 10
-"""Steps."""
+MOST_STEPS = 10
 
 
 @dataclass(frozen=True)
 class Derivative:
     value: float
     error: float
-    """An estimate, absolute: of bends, and of round-off."""
+    """An estimate, absolute: of bends, of kinks, of round-off."""
 
 
-def derivative(number: Callable[[float], float], middle: float, smallest: float) -> Derivative:
-    """``d number(x) / dx`` at 0, where the number is ``middle``: by central differences of
-    ``smallest`` and a larger step, and of smaller ones where the number bends.
+def derivative(
+    number: Callable[[float], float], middle: float, scale: float, step: float
+) -> Derivative:
+    """``d number(x) / dx`` at 0, where the number is ``middle``: by central differences of a step
+    larger than ``step``, of ``step``, and of smaller ones where the number bends.
 
     Their errors are even powers of the step; each is extrapolated from all larger ones (Ridders
     1982, Adv. Eng. Softw. 4, 75). An extrapolation is as uncertain as it is far from the two that
-    it was made from, and at least as round-off makes it; beyond ``smallest``, steps are taken while
-    the first exceeds the second, and the least uncertain result counts. (Larger steps may lie
-    beyond a bend, and know nothing of it.)
+    it was made from, and at least as the round-off of numbers of the size ``scale`` makes it. Steps
+    become smaller while the first exceeds the second; the least uncertain result counts. (Larger
+    steps than needed may lie beyond a bend, and know nothing of it.)
 
     At a kink, such as where a flow that turns changes what is upstream, the slopes on either side
     differ as steps tend to nothing: by half of that the result is uncertain.
     """
-    best, larger, larger_turn = Derivative(math.nan, math.inf), [], math.nan
-    step = smallest * RATIO ** (0.5 * (AT_LEAST - 1))
-    for taken in range(1, AT_MOST + 1):
+    best = Derivative(math.nan, math.inf)
+    larger, larger_turn, larger_kink = [], math.nan, math.inf
+    step *= RATIO**0.5
+    for _ in range(MOST_STEPS):
         above, below = number(step), number(-step)
         turn = (above - 2 * middle + below) / (2 * step)
         row, bends = _extrapolated((above - below) / (2 * step), larger)
-        if taken >= AT_LEAST:
-            round_off = ROUND_OFF * abs(middle) / step
+        if not math.isfinite(row[0]):
+            row = []  # too far: begin with smaller steps
+        elif larger:
+            round_off = ROUND_OFF * scale / step
             kink = abs(turn + (turn - larger_turn) / (RATIO**0.5 - 1))  # at no step at all
             least = int(np.argmin(bends))
             error = max(bends[least], kink, round_off)
             best = min(best, Derivative(row[1 + least], error), key=lambda each: each.error)
-            if not bends[least] > round_off:
+            falls = round_off < kink < 0.5 * larger_kink
+            if bends[least] <= round_off and not falls:
                 break
+            larger_kink = kink
         larger, larger_turn, step = row, turn, step / RATIO**0.5
     return best
 
@@ -68,7 +74,11 @@ def _extrapolated(slope: float, larger: list[float]) -> tuple[list[float], list[
     return row, bends
 
 
-def smallest_step(total: float, slope: float, uncertain: float) -> float:
+def step_for(scale: float, slope: float, magnitude: float, uncertain: float) -> float:
     """The step by which round-off makes a derivative of about ``slope``, of a number of the size
-    of ``total``, ``uncertain``, relative."""
-    return ROUND_OFF * abs(total) / (uncertain * abs(slope)) if total and slope else math.inf
+    ``scale`` by one of the size ``magnitude``, ``uncertain``, relative; at most a hundredth of
+    ``magnitude``."""
+    largest = 0.01 * magnitude
+    if ROUND_OFF * scale >= uncertain * abs(slope) * largest:
+        return largest
+    return max(ROUND_OFF * scale / (uncertain * abs(slope)), ROUND_OFF * magnitude / uncertain)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 
 from dassim.assimilation.control import Control
 from dassim.assimilation.cost import FourDVar
-from dassim.assimilation.differences import derivative, smallest_step
+from dassim.assimilation.differences import derivative, step_for
 from dassim.assimilation.transform import ControlTransform, Identity
 from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
@@ -30,8 +32,8 @@ ROUNDED = 0.5
 TIMES = 3.0
 """An error is estimated by its size, not bounded; so many times it is a contradiction."""
 
-LEAST = 1e-6
-"""Of the size of a change; less is lost in the round-off of what is changed."""
+VAGUE = 1e-2
+"""Differences that are more uncertain than this, relative, tell nothing."""
 
 
 class Goal(eqx.Module):
@@ -59,6 +61,14 @@ def objective_at_end(
     return FourDVar(run, ControlTransform(inputs, Identity(), *names), (), schedule, disk)
 
 
+class Verdict(enum.Enum):
+    """Of finite differences on a derivative."""
+
+    AGREES = enum.auto()
+    CONTRADICTS = enum.auto()
+    UNKNOWN = enum.auto()
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A derivative at one point, ``index`` in the whole array, by adjoint and by differences."""
@@ -80,13 +90,21 @@ class Comparison:
         """The error of the differences, relative."""
         return self._relative(self.error)
 
-    def agrees(self, tolerance: float) -> bool:
-        """Within ``tolerance``, or :data:`TIMES` the error of the differences."""
-        return self.apart <= max(tolerance, TIMES * self.uncertain) < np.inf
+    def verdict(self, tolerance: float) -> Verdict:
+        """Whether the two agree within ``tolerance``, or :data:`TIMES` the differences' error; an
+        adjoint of 0, to which no difference is relative, agrees with what may be 0."""
+        if not math.isfinite(self.error):
+            return Verdict.UNKNOWN
+        if self.adjoint == 0 and abs(self.differences) <= TIMES * self.error:
+            return Verdict.AGREES
+        if not self.uncertain <= VAGUE:
+            return Verdict.UNKNOWN
+        near = self.apart <= max(tolerance, TIMES * self.uncertain)
+        return Verdict.AGREES if near else Verdict.CONTRADICTS
 
     def _relative(self, error: float) -> float:
         size = max(abs(self.adjoint), abs(self.differences))
-        return abs(error) / size if size else abs(error)
+        return abs(error) / size if size else 0.0
 
 
 def value(objective: FourDVar, control: Control) -> float:
@@ -105,14 +123,14 @@ def not_finite(gradient: Control, domain: Domain) -> list[str]:
 def compare_at_points(
     objective: FourDVar,
     gradient: Control,
-    sizes: Mapping[str, float],
+    magnitudes: Mapping[str, float],
     points: int,
+    tolerance: float,
     seed: int = 0,
-    tolerance: float = 1e-5,
 ) -> Iterator[Comparison]:
-    """At ``points`` points of every leaf, chosen by chance among the clear ones. ``sizes``: of
-    changes, by leaf: the smallest step of the differences lies between :data:`LEAST` of it and it.
-    All ranks call this together."""
+    """At ``points`` points of every leaf, chosen by chance among the clear ones. ``magnitudes``: of
+    the leaves, over the whole domain. Steps of the differences are chosen for ``tolerance``. All
+    ranks call this together."""
     zero = objective.transform.zero()
     total = value(objective, zero)
     domain = objective.run.domain
@@ -128,10 +146,10 @@ def compare_at_points(
                 def number(change: float, one: Control = one) -> float:
                     return value(objective, jax.tree.map(lambda u: change * u, one))
 
-                slope = float(whole[index])
-                step = smallest_step(total, slope, ROUNDED * tolerance)
-                step = float(np.clip(step, LEAST * sizes[name], sizes[name]))
-                found = derivative(number, total, step)
+                slope, magnitude = float(whole[index]), magnitudes[name]
+                scale = max(abs(total), abs(slope) * magnitude)
+                step = step_for(scale, slope, magnitude, ROUNDED * tolerance)
+                found = derivative(number, total, scale, step)
                 yield Comparison(name, index, slope, found.value, found.error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from dassim.cli.run import FAILED, UNSTABLE
 
 if TYPE_CHECKING:
     from dassim.assimilation.control import Control
+    from dassim.assimilation.objectives import Comparison
     from dassim.config import Loaded, Namelist
     from dassim.config.experiment import Experiment
     from dassim.config.sensitivity import SensitivityProblem
@@ -37,8 +38,8 @@ def command(
 
     The gradient is written as netCDF, one field for each thing that it is taken by, with maps, and
     where points are asked for compared with finite differences. Exit codes: 0 it is done, 1 it
-    cannot go on, or finite differences contradict it by more than sensitivity.tolerance and their
-    own error, 2 the namelist cannot be used, 3 the run is not finite.
+    cannot go on, or finite differences contradict it by more than sensitivity.tolerance and three
+    times their own error, 2 the namelist cannot be used, 3 the run is not finite.
     """
     from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
@@ -117,19 +118,10 @@ def differentiate(
     section = namelist.sensitivity
     if not section.points:
         return 0
-    disagreeing = compare(problem, evaluation.gradient, section, comm)
-    if not disagreeing:
-        return 0
-    if comm.is_root:
-        typer.echo(
-            f"dassim sensitivity: found derivatives by {', '.join(disagreeing)} that finite "
-            f"differences contradict, or cannot tell; expected them to agree to "
-            f"{section.tolerance:.2e} (sensitivity.tolerance), or as well as the differences know; "
-            f"the files are written; test the model by dassim verify-adjoint, or take a shorter "
-            f"window",
-            err=True,
-        )
-    return FAILED
+    complaints = compare(problem, evaluation.gradient, section, comm)
+    for complaint in complaints if comm.is_root else ():
+        typer.echo(f"dassim sensitivity: {complaint}", err=True)
+    return FAILED if complaints else 0
 
 
 def write(
@@ -198,32 +190,59 @@ def draw(path: Path) -> None:
 def compare(
     problem: SensitivityProblem, gradient: Control, section: Any, comm: AbstractCommunicator
 ) -> list[str]:
-    """The table of derivatives by adjoint and by finite differences, as it grows; the names of
-    those that do not agree at a point, or have no point that could be compared."""
+    """The table of derivatives by adjoint and by finite differences, as it grows; what finite
+    differences have to complain of."""
     from dassim.assimilation.objectives import compare_at_points
-    from dassim.config.sensitivity import sizes_of_changes
+    from dassim.config.sensitivity import magnitudes
 
-    sizes = sizes_of_changes(problem)
     if comm.is_root:
         titles = f"{'differences':>16}{'uncertain by':>14}{'apart':>12}"
         typer.echo(f"{'by':<24}{'at':>16}{'adjoint':>16}{titles}")
-    points, seed, tolerance = section.points, section.seed, section.tolerance
+    sizes, points, tolerance = magnitudes(problem), section.points, section.tolerance
     found = []
-    for each in compare_at_points(problem.objective, gradient, sizes, points, seed, tolerance):
+    for each in compare_at_points(
+        problem.objective, gradient, sizes, points, tolerance, section.seed
+    ):
         found.append(each)
         if comm.is_root:
-            place = ", ".join(map(str, each.index))
             typer.echo(
-                f"{problem.names[each.name]:<24}{place:>16}{each.adjoint:>16.7e}"
+                f"{problem.names[each.name]:<24}{_place(each):>16}{each.adjoint:>16.7e}"
                 f"{each.differences:>16.7e}{each.uncertain:>14.1e}{each.apart:>12.2e}"
             )
     if comm.is_root:
-        clear = [each.apart for each in found if each.uncertain <= tolerance]
+        apart = [each.apart if math.isfinite(each.apart) else math.inf for each in found]
+        near = sum(each <= tolerance for each in apart)
         typer.echo(
-            f"largest relative difference: {max(clear, default=math.nan):.2e}, at the {len(clear)} "
-            f"of {len(found)} points where finite differences know it to {tolerance:.0e}"
+            f"largest relative difference: {max(apart, default=math.nan):.2e}; "
+            f"at most {tolerance:.2e} at {near} of {len(found)} points"
         )
-    agreeing = {each.name for each in found} - {
-        each.name for each in found if not each.agrees(tolerance)
-    }
-    return [name for path, name in problem.names.items() if path not in agreeing]
+    return list(_complaints(problem, found, tolerance))
+
+
+def _complaints(
+    problem: SensitivityProblem, found: list[Comparison], tolerance: float
+) -> Iterator[str]:
+    """One for each name that finite differences contradict, or of which they know no point."""
+    from dassim.assimilation.objectives import Verdict
+
+    for path, name in problem.names.items():
+        verdicts = {each: each.verdict(tolerance) for each in found if each.name == path}
+        wrong = [each for each, verdict in verdicts.items() if verdict is Verdict.CONTRADICTS]
+        if wrong:
+            worst = max(wrong, key=lambda each: each.apart)
+            yield (
+                f"found a derivative by {name} at {_place(worst)} that is {worst.apart:.2e} apart "
+                f"from finite differences, which are uncertain by {worst.uncertain:.1e}; expected "
+                f"at most {tolerance:.2e} (sensitivity.tolerance), or three times their error; the "
+                f"files are written; test the model by dassim verify-adjoint"
+            )
+        elif Verdict.AGREES not in verdicts.values():
+            yield (
+                f"found no point at which finite differences know the derivative by {name}; "
+                f"expected one; the files are written; take other points (sensitivity.seed), or a "
+                f"shorter window"
+            )
+
+
+def _place(each: Comparison) -> str:
+    return ", ".join(map(str, each.index))

@@ -35,9 +35,6 @@ from dassim.simulation.trees import named_leaves
 
 DAY = 86400.0
 
-CHANGE = 0.01
-"""Of the spread of what is changed: finite differences have no larger smallest step."""
-
 
 @dataclass(frozen=True)
 class SensitivityProblem:
@@ -130,17 +127,18 @@ def _path(name: str, inputs: RunInputs, paths: Mapping[str, str], index: int) ->
     raise NamelistError([Problem(("sensitivity", "by", index), message)])
 
 
-def sizes_of_changes(problem: SensitivityProblem) -> dict[str, float]:
-    """By path: the part :data:`CHANGE` of the spread of the leaf, for finite differences."""
+def magnitudes(problem: SensitivityProblem) -> dict[str, float]:
+    """By path, the largest value of the leaf; of one that is 0 everywhere the size of a change, or
+    1. All ranks call this together."""
     leaves = named_leaves(problem.objective.transform.background)
-    domain = problem.objective.run.domain
+    comm = problem.objective.run.domain.comm
 
-    def spread(path: str) -> float:
-        values = np.asarray(leaves[path], float)
-        whole = domain.gather(values) if values.shape[-2:] == domain.shape else values
-        return float(np.std(whole)) or problem.sizes.get(problem.names[path], 1.0)
+    def largest(path: str) -> float:
+        values = np.abs(np.asarray(leaves[path], float))
+        here = float(np.max(values, initial=0.0, where=np.isfinite(values)))
+        return max(comm.allgather(here)) or problem.sizes.get(problem.names[path], 1.0)
 
-    return {path: CHANGE * spread(path) for path in problem.names}
+    return {path: largest(path) for path in problem.names}
 
 
 def output_of(problem: SensitivityProblem, gradient: Control) -> dict[str, Any]:

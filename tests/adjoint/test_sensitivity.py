@@ -11,7 +11,7 @@ import pytest
 from dassim.assimilation.objectives import compare_at_points
 from dassim.config import Namelist, NamelistWarning, load
 from dassim.config.experiment import build_experiment
-from dassim.config.sensitivity import build_sensitivity, sizes_of_changes
+from dassim.config.sensitivity import build_sensitivity, magnitudes
 from dassim.parallel import SerialCommunicator
 from tests.models.namelists import PROJECT, SMALLER
 
@@ -43,8 +43,7 @@ def gradient(problem):
 
 
 def test_the_derivatives_agree_with_finite_differences(problem, gradient):
-    sizes = sizes_of_changes(problem)
-    found = list(compare_at_points(problem.objective, gradient, sizes, 1, tolerance=TOLERANCE))
+    found = list(compare_at_points(problem.objective, gradient, magnitudes(problem), 1, TOLERANCE))
     assert sorted(problem.names[each.name] for each in found) == sorted(BY)
     for each in found:
         assert max(each.apart, each.uncertain) <= TOLERANCE, each

@@ -99,7 +99,7 @@ def _change_of_jets(ny: int, nz: int, exponent: float) -> float:
     return float(jnp.sqrt(jnp.sum(area * (end.u - start.u) ** 2) / area.sum() / nz))
 
 
-@case("baroclinic wave", f"{JW}; minima of a spectral model at T42, T63", minutes=60)
+@case("baroclinic wave", f"{JW}; minima of a spectral model at T42, T63", minutes=10)
 def baroclinic_wave():
     """On 2 degrees; the minima grow deeper with resolution there, from T42 to T63 and on."""
     one = build("jablonowski_williamson_wave", ["grid.nx=180", "grid.ny=90", "time.step=800 s"])

@@ -341,8 +341,8 @@ class Sensitivity(Section):
     tolerance: Annotated[float, Gt(0)] = 1e-5
     """The largest relative difference from finite differences with which a derivative counts as
     right, where these know as many digits: round-off of the number bounds their steps from below,
-    bends of the model from above. Where they know less, their own error is the bound; where a
-    derivative is further off, the command ends with an error."""
+    bends of the model from above. Where they know less, three times their own error is the
+    bound; where a derivative is further off, the command ends with an error."""
     seed: Seed = 0
     """Another seed chooses other points."""
     adjoint: Adjoint = Adjoint()
