@@ -219,7 +219,7 @@ def dot_product_test(
     """
     space = ControlSpace(domain)
     dx = random_like(domain, point, seed)
-    image, linear = jax.linearize(jax.jit(function), point)
+    image, linear = jax.linearize(jax.jit(lambda x: function(x)), point)
     y = random_like(domain, image, seed + 1)
     tangent = jax.jit(linear)(dx)
 
