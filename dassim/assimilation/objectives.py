@@ -132,7 +132,7 @@ def compare_at_points(
     the leaves, over the whole domain. Steps of the differences are chosen for ``tolerance``. All
     ranks call this together."""
     zero = objective.transform.zero()
-    total = value(objective, zero)
+    total = value(objective, zero)  # by the program of the differences, to the last bit
     domain = objective.run.domain
     rng = np.random.default_rng(seed)
     for kind in ("distributed", "replicated"):

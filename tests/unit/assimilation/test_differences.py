@@ -62,7 +62,10 @@ def test_round_off_is_told(total):
 
 def test_steps_begin_as_small_as_round_off_allows():
     """What bends at 1e-5 is not seen by steps of 1e-3 and more."""
-    number = lambda x: 3.0 + x + 1e-9 * np.tanh(1e5 * x)  # noqa: E731
+
+    def number(x):
+        return 3.0 + x + 1e-9 * np.tanh(1e5 * x)
+
     step = step_for(3.0, 1.0, 1.0, 1e-7)
     assert step == pytest.approx(3 * ROUND_OFF / 1e-7)
     assert steps_of(number, step)[0].value == pytest.approx(1.0001, rel=1e-7)

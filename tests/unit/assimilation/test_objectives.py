@@ -2,6 +2,7 @@
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import jax.numpy as jnp
 import pytest
@@ -50,12 +51,12 @@ def test_steps_fit_the_tolerance_and_points_are_clear(monkeypatch, magnitude, sm
 
     monkeypatch.setattr(objectives, "value", value)
     domain = Domain.serial((4, 4))
-    objective = SimpleNamespace(
+    objective: Any = SimpleNamespace(
         transform=SimpleNamespace(zero=lambda: nothing), run=SimpleNamespace(domain=domain)
     )
     found = list(
         objectives.compare_at_points(
-            objective,  # type: ignore[arg-type]
+            objective,
             Control({"T": slopes}, {}),
             {"T": magnitude},
             points=10,
