@@ -194,12 +194,19 @@ def taylor_test(
 
 def round_off(value: Callable[[float], float]) -> float:
     """The standard deviation of the error of ``value(step)`` near ``NEARBY``, from what remains of
-    its fourth differences, in which smooth functions vanish; 0 where it is not finite."""
-    values = np.array([value(NEARBY * (1.0 + 0.05 * k)) for k in range(-4, 5)])
-    if not np.isfinite(values).all():
-        return 0.0
-    differences = np.diff(values, 4)
-    return float(np.sqrt(np.mean(differences**2) / math.comb(8, 4)))
+    its fourth differences, in which smooth functions vanish; 0 where it is not finite.
+
+    The smaller of two places: a kink of the function (a temperature that is cut off) near one of
+    them is not taken for round-off.
+    """
+
+    def near(place: float) -> float:
+        values = np.array([value(place * (1.0 + 0.05 * k)) for k in range(-3, 4)])
+        if not np.isfinite(values).all():
+            return 0.0
+        return float(np.sqrt(np.mean(np.diff(values, 4) ** 2) / math.comb(8, 4)))
+
+    return min(near(NEARBY), near(2.0 * NEARBY))
 
 
 def dot_product_test(

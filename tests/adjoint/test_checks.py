@@ -9,6 +9,7 @@ import pytest
 from jax.custom_derivatives import linear_call
 
 from dassim.assimilation.checks import (
+    NEARBY,
     compare_gradients,
     dot_product_test,
     joined,
@@ -121,6 +122,20 @@ def test_round_off_of_the_cost_is_measured(size):
     noise = np.random.default_rng(1)
     found = round_off(lambda step: np.sin(0.3 + step) + size * noise.standard_normal())
     assert size / 3 < found < 3 * size + 1e-15
+
+
+@pytest.mark.parametrize("where", [NEARBY, 2 * NEARBY])
+def test_a_kink_is_no_round_off(where):
+    def bent(x):
+        angle = x.distributed["x"]
+        value = jnp.sin(angle) + jnp.maximum(angle - 0.3, where)
+        return Evaluation({"J": value.sum()}, Control({"x": jnp.cos(angle)}))
+
+    space = ControlSpace(Domain.serial((1, 1)))
+    point, direction = Control({"x": jnp.full((1, 1), 0.3)}), Control({"x": jnp.ones((1, 1))})
+    test = taylor_test(bent, point, direction, space)
+    assert test.passed and test.floor < 1e-12, test
+    assert any(order is not None and order < 1.5 for order in test.orders), test
 
 
 @pytest.mark.parametrize("size", [1e-12, 1e-10])
