@@ -17,6 +17,9 @@ from dassim.observations.stencil import interpolated
 Fields = Callable[[int], Mapping[str, jax.Array]]
 """Owned points of the observed variables, by name, at a moment given by its number."""
 
+NOISE = 1
+"""Beside a seed: the stream of the errors; that of the seed alone draws the positions."""
+
 
 @dataclass(frozen=True)
 class Design:
@@ -65,7 +68,7 @@ def sample(
 ) -> ObservationTable:
     """``table`` with values: H of the fields at the nearest moment, and ``noise`` times normal
     noise of each row's ``error``. Rows that cannot be observed (on land, below the bottom) are left
-    out.
+    out. The noise is independent of the positions that a :class:`Design` of this seed draws.
 
     The same on every rank and for every number of ranks. All ranks call this together.
     """
@@ -74,7 +77,8 @@ def sample(
     observed = np.full(len(table), np.nan)
     for rows, values in placer.grid.domain.comm.allgather(_sampled(placer, placed, fields)):
         observed[rows] = values
-    errors = noise * table.error * np.random.default_rng(seed).standard_normal(len(table))
+    draws = np.random.default_rng([seed, NOISE]).standard_normal(len(table))
+    errors = noise * table.error * draws
     return replace(table, value=observed + errors).take(np.isfinite(observed))
 
 
