@@ -1,4 +1,4 @@
-"""The examples of the README, as programs."""
+"""The examples of the README."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import Any
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def yaml_example(word: str) -> str:
+    """The one namelist with ``word`` in it."""
+    sources = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (source,) = (source for source in sources if word in source)
+    return source
 
 
 def run_example(word: str) -> dict[str, Any]:
