@@ -20,6 +20,9 @@ from tools.benchmarks.record import Measurement
 
 WANTED = "<= 4"
 
+LONG, STATES_WANTED = 1600, "< 30"
+"""From so many steps on, so few states may be planned in memory."""
+
 COLUMNS = (
     "ranks",
     "steps",
@@ -65,9 +68,11 @@ def measurements(name: str, row: dict[str, Any]) -> list[Measurement]:
     of = f"{name}, {row['steps']} steps, {row['ranks']} rank{'s' * (row['ranks'] > 1)}"
     gradient, forward = row["gradient (s)"], row["forward (s)"]
     peak = row["run's peak (GB)"] * row["memory ratio"]
+    few = STATES_WANTED if row["steps"] >= LONG else ""
     return [
         Measurement("adjoint", of, gradient, "s", row["spread"], "the run", forward, WANTED),
         Measurement("adjoint", f"{of}: memory", peak, "GB", 0.0, "the run", row["run's peak (GB)"]),
+        Measurement("adjoint", f"{of}: planned", row["planned"], "states", wanted=few),
     ]
 
 

@@ -26,10 +26,12 @@ def test_without_veros_the_ocean_has_no_reference():
 
 def test_a_gradient_is_held_to_its_run():
     row = {"ranks": 2, "steps": 25, "forward (s)": 2.0, "gradient (s)": 10.0, "spread": 0.1}
-    row |= {"memory ratio": 3.0, "run's peak (GB)": 0.5}
-    time, memory = adjoint.measurements("channel", row)
+    row |= {"memory ratio": 3.0, "run's peak (GB)": 0.5, "planned": 31}
+    time, memory, short = adjoint.measurements("channel", row)
+    *_, long = adjoint.measurements("channel", row | {"steps": 1600})
     assert (time.case, time.ratio, time.verdict) == ("channel, 25 steps, 2 ranks", 5.0, "missed")
     assert (memory.value, memory.ratio) == (1.5, 3.0)
+    assert (short.value, short.verdict, long.verdict) == (31, "", "missed")
 
 
 def test_compiling_a_gradient_is_held_to_compiling_its_step():
