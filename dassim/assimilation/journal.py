@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dassim.assimilation.minimise import Minimiser, Progress
 from dassim.io.durable import plain_errors, write_text
 from dassim.parallel import AbstractCommunicator
@@ -17,6 +19,8 @@ from dassim.simulation.checkpoints import SharedStore, Store
 from dassim.simulation.errors import MAKE_ROOM, RunError
 
 PREFIX = "evaluation."
+FIRST, RANKS = f"{PREFIX}{1:06d}", "ranks"
+"""The first checkpoint of a minimisation; in each, the number of ranks that wrote it."""
 SAME_RANKS = "a recovery goes on with the number and the layout of ranks that it began with"
 
 
@@ -33,21 +37,31 @@ class Checkpoints:
 
     def save(self, state: Progress) -> None:
         name = f"{PREFIX}{state.evaluations:06d}"
-        SharedStore(self.store, self.comm).write(name, state.to_arrays())
+        arrays = {**state.to_arrays(), RANKS: np.asarray(self.comm.size)}
+        SharedStore(self.store, self.comm).write(name, arrays)
         for old in self._names() - {name}:
             self.store.remove(old)
 
     def newest(self, minimiser: Minimiser, like: Any) -> Progress | None:
-        """The newest state of ``minimiser``; ``like``: a control vector of this rank."""
+        """The newest state of ``minimiser``; none before all ranks have the first one. ``like``: a
+        control vector of this rank. Raises RunError, the same on all ranks, for states that are
+        damaged, or of another run."""
         each = self.comm.allgather(self._names())
-        common = set.intersection(*each)
-        if not common:
-            if any(each):
-                raise RunError(f"found checkpoints of {sum(map(bool, each))} ranks; {SAME_RANKS}")
+        common, known = set.intersection(*each), set.union(*each)
+        if not known:
             return None
-        state, problem = None, None
+        if not common and known != {FIRST}:
+            raise RunError(
+                f"found checkpoints of {sum(map(bool, each))} of {self.comm.size} ranks, expected "
+                f"one that all have; {SAME_RANKS}; restore what is missing, or begin in another "
+                f"folder"
+            )
+        name, state, problem = max(common or known), None, None
         try:
-            state = minimiser.restored(self.store.read(max(common)), like)
+            if name in each[self.comm.rank]:
+                state = self._restored(name, minimiser, like)
+        except RunError as error:
+            problem = str(error)
         except (KeyError, ValueError) as error:
             problem = f"found checkpoints of other fields ({error}); {SAME_RANKS}"
         except OSError as error:
@@ -58,7 +72,14 @@ class Checkpoints:
         problems = [text for text in self.comm.allgather(problem) if text]
         if problems:
             raise RunError(problems[0])
-        return state
+        return state if common else None
+
+    def _restored(self, name: str, minimiser: Minimiser, like: Any) -> Progress:
+        arrays, size = self.store.read(name), self.comm.size
+        ranks = int(arrays[RANKS])
+        if ranks != size:
+            raise RunError(f"found a checkpoint of {ranks} ranks, expected {size}; {SAME_RANKS}")
+        return minimiser.restored(arrays, like)
 
     def clear(self) -> None:
         SharedStore(self.store, self.comm).clear()
