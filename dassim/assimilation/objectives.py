@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,29 +128,39 @@ def compare_at_points(
     points: int,
     tolerance: float,
     seed: int = 0,
+    known: Iterable[Comparison] = (),
 ) -> Iterator[Comparison]:
     """At ``points`` points of every leaf, chosen by chance among the clear ones. ``magnitudes``: of
-    the leaves, over the whole domain. Steps of the differences are chosen for ``tolerance``. All
-    ranks call this together."""
+    the leaves, over the whole domain. Steps of the differences are chosen for ``tolerance``.
+    ``known``: those of an earlier call with the same arguments, which are not made again. All ranks
+    call this together."""
     zero = objective.transform.zero()
-    total = value(objective, zero)  # by the program of the differences, to the last bit
     domain = objective.run.domain
     rng = np.random.default_rng(seed)
+    before = {(each.name, each.index): each for each in known}
+
+    @functools.cache
+    def total() -> float:
+        return value(objective, zero)  # by the program of the differences, to the last bit
+
     for kind in ("distributed", "replicated"):
         for name, leaf in getattr(gradient, kind).items():
             whole = domain.gather(leaf) if kind == "distributed" else np.asarray(leaf)
             clear = np.argwhere(np.abs(whole) >= CLEAR * np.abs(whole).max())
             for i in rng.permutation(len(clear))[:points]:
                 index = tuple(int(n) for n in clear[i])
+                if (name, index) in before:
+                    yield before[name, index]
+                    continue
                 one = _unit(objective, kind, name, index, zero)
 
                 def number(change: float, one: Control = one) -> float:
                     return value(objective, jax.tree.map(lambda u: change * u, one))
 
                 slope, magnitude = float(whole[index]), magnitudes[name]
-                scale = max(abs(total), abs(slope) * magnitude)
+                scale = max(abs(total()), abs(slope) * magnitude)
                 step = step_for(scale, slope, magnitude, ROUNDED * tolerance)
-                found = derivative(number, total, scale, step)
+                found = derivative(number, total(), scale, step)
                 yield Comparison(name, index, slope, found.value, found.error)
 
 

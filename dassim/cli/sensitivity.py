@@ -14,6 +14,7 @@ from dassim.cli.run import FAILED, UNSTABLE
 
 if TYPE_CHECKING:
     from dassim.assimilation.control import Control
+    from dassim.assimilation.derivatives import ComparisonTable, Derivatives, KeptDerivatives
     from dassim.assimilation.objectives import Comparison
     from dassim.config import Loaded, Namelist
     from dassim.config.experiment import Experiment
@@ -24,22 +25,31 @@ if TYPE_CHECKING:
 STREAM, NUMBERS, FIGURES = "sensitivity", "sensitivity.csv", "figures"
 """In the folder: the stream of fields; derivatives by single numbers; maps."""
 
+GRADIENT, COMPARISONS = "gradient", "comparisons.csv"
+"""What --resume goes on from, once the sweep is done: the gradient as each rank has it, and its
+comparisons with finite differences so far."""
+
 
 def command(
     namelist: NamelistPath,
     folder: FolderOption = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with a sweep back that was interrupted, or begin."),
+        typer.Option(
+            "--resume",
+            help="Go on with the sweep back, or with finite differences, where they were "
+            "interrupted, or begin.",
+        ),
     ] = False,
     overrides: Overrides = None,
 ) -> None:
     """Differentiate the number that the section sensitivity names, at the end of its window.
 
     The gradient is written as netCDF, one field for each thing that it is taken by, with maps, and
-    where points are asked for compared with finite differences. Exit codes: 0 it is done, 1 it
-    cannot go on, or finite differences contradict it by more than sensitivity.tolerance and three
-    times their own error, 2 the namelist cannot be used, 3 the run is not finite.
+    where points are asked for compared with finite differences, in comparisons.csv. Exit codes: 0
+    it is done, 1 it cannot go on, or finite differences contradict it by more than
+    sensitivity.tolerance and three times their own error, 2 the namelist cannot be used, 3 the run
+    is not finite.
     """
     from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
@@ -82,7 +92,7 @@ def run(loaded: Loaded[Namelist], path: Path, comm: AbstractCommunicator, *, res
             difference=lambda text: difference(text, namelist, dict),
         ):
             experiment, problem = agreed(comm, prepare)
-            return differentiate(namelist, experiment, problem, path)
+            return differentiate(namelist, experiment, problem, path, resume=resume)
     except OF_ALL_RANKS as error:
         if comm.is_root:
             typer.echo(f"dassim sensitivity: {error}", err=True)
@@ -90,22 +100,34 @@ def run(loaded: Loaded[Namelist], path: Path, comm: AbstractCommunicator, *, res
 
 
 def differentiate(
-    namelist: Any, experiment: Experiment, problem: SensitivityProblem, path: Path
+    namelist: Any,
+    experiment: Experiment,
+    problem: SensitivityProblem,
+    path: Path,
+    *,
+    resume: bool,
 ) -> int:
+    from dassim.assimilation.derivatives import ComparisonTable, KeptDerivatives
     from dassim.assimilation.objectives import not_finite
+    from dassim.config.text import as_yaml
+    from dassim.io.checkpoints import FolderStore
 
-    domain, objective = experiment.model.domain, problem.objective
+    domain = experiment.model.domain
     comm = domain.comm
-    evaluation = objective(objective.transform.zero())
-    total = float(objective.space.sum(sum(float(s) for s in evaluation.shares.values())))
-    if not math.isfinite(total):
+    store = FolderStore(path / GRADIENT, comm.rank, durable=True)
+    kept = KeptDerivatives(problem.objective, store, as_yaml(namelist))
+    table = ComparisonTable(path / COMPARISONS, comm)
+    found, is_new = derivatives(kept, resume=resume)
+    if not math.isfinite(found.number):
         if comm.is_root:
             typer.echo("the run is not finite; shorten the time step or the window", err=True)
         return UNSTABLE
     if comm.is_root:
         when = problem.clock.text(problem.window.last)
-        typer.echo(f"{problem.number.replace('_', ' ')} at {when}: {total!r} {problem.units}")
-    bad = [problem.names[place] for place in not_finite(evaluation.gradient, domain)]
+        typer.echo(
+            f"{problem.number.replace('_', ' ')} at {when}: {found.number!r} {problem.units}"
+        )
+    bad = [problem.names[place] for place in not_finite(found.gradient, domain)]
     if bad:
         if comm.is_root:
             typer.echo(
@@ -114,14 +136,26 @@ def differentiate(
                 err=True,
             )
         return FAILED
-    write(namelist, experiment, problem, evaluation.gradient, path)
+    if is_new:
+        table.clear()  # before it may be taken for that of this gradient
+        kept.write(found)
+    write(namelist, experiment, problem, found.gradient, path)
     section = namelist.sensitivity
     if not section.points:
         return 0
-    complaints = compare(problem, evaluation.gradient, section, comm)
+    complaints = compare(problem, found.gradient, section, table)
     for complaint in complaints if comm.is_root else ():
         typer.echo(f"dassim sensitivity: {complaint}", err=True)
     return FAILED if complaints else 0
+
+
+def derivatives(kept: KeptDerivatives, *, resume: bool) -> tuple[Derivatives, bool]:
+    """Those that are kept, if the run is to ``resume`` and there are any, else new ones; whether
+    they are new."""
+    from dassim.assimilation.derivatives import differentiated
+
+    found = kept.read() if resume else None
+    return (differentiated(kept.objective), True) if found is None else (found, False)
 
 
 def write(
@@ -159,6 +193,8 @@ def tell(
     """Derivatives by single numbers, printed, and as CSV."""
     import numpy as np
 
+    from dassim.io.durable import write_text
+
     lines = ["name,index,derivative,units"]
     for place, leaf in gradient.replicated.items():
         variable = problem.variable(place, known)
@@ -166,7 +202,7 @@ def tell(
             where = " ".join(map(str, index))
             lines.append(f"{problem.names[place]},{where},{float(value)!r},{variable.units}")
             typer.echo(f"by {problem.names[place]} {where}: {float(value):.6e} {variable.units}")
-    (path / NUMBERS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path / NUMBERS, "\n".join(lines) + "\n")
 
 
 def draw(path: Path) -> None:
@@ -188,22 +224,25 @@ def draw(path: Path) -> None:
 
 
 def compare(
-    problem: SensitivityProblem, gradient: Control, section: Any, comm: AbstractCommunicator
+    problem: SensitivityProblem, gradient: Control, section: Any, table: ComparisonTable
 ) -> list[str]:
-    """The table of derivatives by adjoint and by finite differences, as it grows; what finite
-    differences have to complain of."""
+    """The table of derivatives by adjoint and by finite differences, as it grows, on from what is
+    in ``table``; what finite differences have to complain of."""
     from dassim.assimilation.objectives import compare_at_points
     from dassim.config.sensitivity import magnitudes
 
+    comm = table.comm
     if comm.is_root:
         titles = f"{'differences':>16}{'uncertain by':>14}{'apart':>12}"
         typer.echo(f"{'by':<24}{'at':>16}{'adjoint':>16}{titles}")
     sizes, points, tolerance = magnitudes(problem), section.points, section.tolerance
-    found = []
+    known, found = table.read(), []
     for each in compare_at_points(
-        problem.objective, gradient, sizes, points, tolerance, section.seed
+        problem.objective, gradient, sizes, points, tolerance, section.seed, known
     ):
         found.append(each)
+        if each not in known:
+            table.write(found)
         if comm.is_root:
             typer.echo(
                 f"{problem.names[each.name]:<24}{_place(each):>16}{each.adjoint:>16.7e}"

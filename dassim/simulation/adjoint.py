@@ -262,7 +262,7 @@ class _Progress:
 
     def __init__(self, run: Run, inputs: RunInputs, store: SharedStore):
         self.comm, self.store, self.inputs = run.domain.comm, store, inputs
-        self.fingerprint = _fingerprint(run.lengths, inputs)
+        self.fingerprint = fingerprint(run.lengths, inputs)
         self.left_over: set[str] = set()
 
     def resumed(self, fresh: _Reversed) -> _Reversed:
@@ -327,7 +327,7 @@ class _Progress:
         )
 
 
-def _fingerprint(lengths: tuple[int, ...], inputs: RunInputs) -> np.ndarray:
+def fingerprint(lengths: tuple[int, ...], inputs: RunInputs) -> np.ndarray:
     """A hash of this rank's part of all that a sweep depends on."""
     digest = hashlib.sha256(repr(lengths).encode())
     for name, leaf in named_leaves(inputs).items():

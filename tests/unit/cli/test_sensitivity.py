@@ -3,17 +3,21 @@
 import csv
 import errno
 import os
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 import yaml
 
 import dassim as library
+from dassim.assimilation import cost, objectives
 from dassim.assimilation.control import Control
+from dassim.assimilation.derivatives import ComparisonTable
 from dassim.config.experiment import Experiment
 from dassim.config.objectives import Number, Objectives
 from dassim.config.sensitivity import output_of
@@ -163,6 +167,97 @@ def test_a_disk_that_is_full_is_said_in_one_line(dassim, namelist, tmp_path, mon
     result = dassim("sensitivity", namelist(), "-o", tmp_path / "s")
     assert result.code == 1
     assert result.err == "dassim sensitivity: [Errno 28] No space left on device: 'the disk'\n"
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How often sweeps and differences at a point were made."""
+    counts = Counter()
+
+    def counted(place, name):
+        function = getattr(place, name)
+
+        def call(*arguments):
+            counts[name] += 1
+            return function(*arguments)
+
+        monkeypatch.setattr(place, name, call)
+
+    counted(cost, "cost_and_gradient")
+    counted(objectives, "derivative")
+    return counts
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr("dassim.cli.sensitivity.draw", lambda *_: None)
+
+
+def killed_after(rows, monkeypatch):
+    """As soon as so many comparisons are known; 0 is once the gradient is."""
+    write = ComparisonTable.write
+
+    def last(self, comparisons):
+        write(self, comparisons)
+        if len(comparisons) == rows:
+            raise KilledError
+
+    def at_once(*_):
+        raise KilledError
+
+    if rows:
+        monkeypatch.setattr(ComparisonTable, "write", last)
+    else:
+        monkeypatch.setattr("dassim.cli.sensitivity.write", at_once)
+
+
+def table_of(result):
+    """The last one that was printed."""
+    before, _, table = result.out.rpartition("\nby  ")
+    assert before
+    return table
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_after_its_sweep_a_sensitivity_that_is_killed_goes_on(
+    dassim, namelist, tmp_path, monkeypatch, made
+):
+    whole = dassim("sensitivity", namelist(), "-o", tmp_path / "whole")
+    made.clear()
+    for rows, options in {0: [], 1: ["--resume"], 4: ["--resume"]}.items():
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            killed_after(rows, patch)
+            dassim("sensitivity", namelist(), "-o", tmp_path / "s", *options)
+        assert made == {"cost_and_gradient": 1, **({"derivative": rows} if rows else {})}
+    result = dassim("sensitivity", namelist(), "-o", tmp_path / "s", "--resume")
+    assert (result.code, result.err) == (0, "")
+    assert made == {"cost_and_gradient": 1, "derivative": 9}
+    assert table_of(result) == table_of(whole)
+    tables = [(tmp_path / name / "comparisons.csv").read_text() for name in ("s", "whole")]
+    assert tables[0] == tables[1] and len(tables[0].splitlines()) == 10
+    data = [library.open(tmp_path / name, "sensitivity") for name in ("s", "whole")]
+    np.testing.assert_array_equal(data[0]["energy_by_T"], data[1]["energy_by_T"])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_gradient_that_is_damaged_or_of_another_start_is_computed_again(
+    dassim, namelist, tmp_path, monkeypatch, made
+):
+    whole = dassim("sensitivity", namelist(), "-o", tmp_path)
+    (file,) = (tmp_path / "gradient").rglob("*.h5")
+    file.write_bytes(file.read_bytes()[:-100])
+    again = dassim("sensitivity", namelist(), "-o", tmp_path, "--resume")
+    assert made == {"cost_and_gradient": 2, "derivative": 18}
+    assert table_of(again) == table_of(whole)
+    state = Plate.state
+    monkeypatch.setattr(Plate, "state", lambda self: state(self, seed=1))
+    other = dassim("sensitivity", namelist(), "-o", tmp_path, "--resume")
+    assert made == {"cost_and_gradient": 3, "derivative": 27}
+    assert table_of(other) != table_of(whole)
 
 
 def test_derivatives_at_interior_faces_have_no_value_at_the_surface():
