@@ -10,7 +10,7 @@ import netCDF4
 import numpy as np
 
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch, one_of, suggest
-from dassim.config.units import UnitError, convert
+from dassim.config.units import UnitError, linear
 from dassim.io.netcdf import LIBRARY
 
 
@@ -66,8 +66,7 @@ def file_variable(
     if unit is None or units is None:
         return FileVariable(path, name, shape, dimensions, fill=fill)
     try:
-        offset = convert(0.0, units, unit)
-        factor = convert(1.0, units, unit) - offset
+        factor, offset = linear(units, unit)
         return FileVariable(path, name, shape, dimensions, factor, offset, fill)
     except UnitError as error:
         found = f"{name} in units '{units}'{error}, in {path}"

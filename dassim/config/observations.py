@@ -18,11 +18,13 @@ from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch, one_
 from dassim.config.experiment import Experiment, state_variables
 from dassim.config.schema import observations as schema
 from dassim.config.synthetic import Nature, require_observable, synthetic_table
+from dassim.config.units import linear
 from dassim.grid.horizontal import GridError
 from dassim.grid.variables import Variable
 from dassim.io.observations import (
     ObservationError,
     ObservationTable,
+    Units,
     joined,
     read_argo,
     read_ioda,
@@ -187,10 +189,10 @@ def _read_all(
     clock = Clock(experiment.time.start, experiment.time.calendar)
     temperature = variables.get("T")
     teos10 = temperature is not None and temperature.standard_name == CONSERVATIVE
-    tables = []
+    units, tables = _units(variables.values()), []
     for path in _files(source, placer.moments, clock, key):
         try:
-            tables.append(read(source, path, clock, teos10))
+            tables.append(read(source, path, clock, units, teos10))
             placer.require_positions(tables[-1])
         except ObservationError as error:
             raise NamelistError([Problem((*key, _given(source)), str(error))]) from None
@@ -205,6 +207,12 @@ def _read_all(
         )
         raise NamelistError([Problem((*key, "variables"), message)])
     return _with_errors(whole.only(source.variables or present), source.errors)
+
+
+def _units(variables: Iterable[Variable]) -> Units:
+    """Those of the model; a passive tracer is in a unit that files know."""
+    known = {v.name: v.units for v in variables if v.units != "1" or v.standard_name}
+    return Units(known, linear)
 
 
 def _with_errors(table: ObservationTable, errors: Mapping[str, float]) -> ObservationTable:
@@ -236,8 +244,9 @@ def _require_known(source: schema.AbstractFiles, known: Sequence[str], key: KeyP
 
 
 @singledispatch
-def read(source: Any, path: Path, clock: Clock, teos10: bool) -> ObservationTable:
-    """The observations of one file; with ``teos10``, in the variables of that equation of state.
+def read(source: Any, path: Path, clock: Clock, units: Units, teos10: bool) -> ObservationTable:
+    """The observations of one file in ``units``; with ``teos10``, in the variables of that equation
+    of state.
 
     A new layout registers its reader here.
     """
@@ -245,19 +254,19 @@ def read(source: Any, path: Path, clock: Clock, teos10: bool) -> ObservationTabl
 
 
 @read.register
-def _(source: schema.TableSource, path: Path, clock: Clock, teos10: bool) -> ObservationTable:
-    return read_table(path, clock)
+def _(source: schema.TableSource, path: Path, clock: Clock, units: Units, teos10: bool):
+    return read_table(path, clock, units)
 
 
 @read.register
-def _(source: schema.ArgoSource, path: Path, clock: Clock, teos10: bool) -> ObservationTable:
-    return read_argo(path, clock, accept=source.accept, teos10=teos10)
+def _(source: schema.ArgoSource, path: Path, clock: Clock, units: Units, teos10: bool):
+    return read_argo(path, clock, units, accept=source.accept, teos10=teos10)
 
 
 @read.register
-def _(source: schema.IodaSource, path: Path, clock: Clock, teos10: bool) -> ObservationTable:
+def _(source: schema.IodaSource, path: Path, clock: Clock, units: Units, teos10: bool):
     names = source.names or NAMES
-    return read_ioda(path, clock, names=names, accept=source.accept, teos10=teos10)
+    return read_ioda(path, clock, units, names=names, accept=source.accept, teos10=teos10)
 
 
 def _given(source: schema.AbstractFiles) -> str:

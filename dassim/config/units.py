@@ -208,6 +208,46 @@ def convert(number: float, unit: str, target: str) -> float:
     return float(registry.Quantity(number, units).to(goal).magnitude)
 
 
+def linear(unit: str, target: str) -> tuple[float, float]:
+    """Factor and offset that take numbers in ``unit``, as files spell it, to ``target``.
+
+    >>> linear("cm", "m"), linear("Kelvin", "degC"), linear("psu", "1e-3")
+    ((0.01, 0.0), (1.0, -273.15), (1.0, 0.0))
+    """
+    spelled = _spelled(unit.strip(), target)
+    if spelled == target:
+        return 1.0, 0.0
+    goal = "g/kg" if target in SALINITY else target
+    offset = convert(0.0, spelled, goal)
+    return convert(1.0, spelled, goal) - offset, offset
+
+
+TEMPERATURES = {
+    "degC": re.compile(r"(deg(ree)?s?[ _]?)?c(elsius)?", re.IGNORECASE),
+    "K": re.compile(r"(deg(ree)?s?[ _]?)?k(elvins?)?", re.IGNORECASE),
+}
+
+SALINITY = dict.fromkeys(
+    ("1e-3", "g kg-1"),
+    re.compile(r"1|1e-0?3|0?\.001|psu|pss(-?78)?|g ?/ ?kg|g kg(\^|\*\*)?-1", re.IGNORECASE),
+)
+
+SPELLINGS = {
+    "degC": TEMPERATURES,
+    "K": TEMPERATURES,
+    "degrees": {"degrees": re.compile(r"deg(ree)?s?([ _]?(n(orth)?|e(ast)?))?", re.IGNORECASE)},
+    **{unit: {unit: SALINITY[unit]} for unit in SALINITY},
+}
+"""How files spell units that pint spells in another way, or takes for others, such as C for the
+coulomb: by the unit that they are to become."""
+
+
+def _spelled(unit: str, target: str) -> str:
+    """``unit`` as :func:`convert` knows it."""
+    known = SPELLINGS.get(target, {})
+    return next((name for name, spelling in known.items() if spelling.fullmatch(unit)), unit)
+
+
 def _in_unit(value: Any, target: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dassim.config.units import linear
 from dassim.grid import Grid, build_grid, cartesian, latlon, levels
 from dassim.grid.variables import Variable
-from dassim.io.observations import ObservationTable
+from dassim.io.observations import ObservationTable, Units
 from dassim.io.observations.table import Geometry
 from dassim.parallel import Domain
 
@@ -21,6 +22,7 @@ VARIABLES = {
     "eta": Variable("eta", "c", "m", "sea level", levels=False),
 }
 NAMES = tuple(VARIABLES)
+UNITS = Units({"S": "1e-3", **{name: each.units for name, each in VARIABLES.items()}}, linear)
 
 
 def sea(domain: Domain | None = None, geometry: Geometry = "cartesian") -> Grid:

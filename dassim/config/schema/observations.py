@@ -81,7 +81,7 @@ class AbstractFiles(AbstractSource):
 class TableSource(AbstractFiles):
     """Files in dassim's own layout: one table of all variables, see dassim.io.observations.native.
 
-    Values are in the units of the model.
+    Values are in the units of the model, unless the file says that they are in others.
     """
 
     type: Literal["table"]
@@ -102,8 +102,8 @@ class ArgoSource(AbstractFiles):
 
 
 class IodaSource(AbstractFiles):
-    """Files in the layout of IODA, of the JEDI project. Kelvins become degrees Celsius; in-situ
-    temperatures and practical salinities become those of the model's equation of state."""
+    """Files in the layout of IODA, of the JEDI project. Other units become those of the model;
+    in-situ temperatures and practical salinities become those of its equation of state."""
 
     type: Literal["ioda"]
     names: Annotated[

@@ -12,13 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from dassim.io.observations.reading import letters, numbers, opened, times
+from dassim.io.observations.reading import (
+    Units,
+    letters,
+    opened,
+    quantity,
+    scale,
+    spread,
+    times,
+    variable,
+)
 from dassim.io.observations.seawater import (
     absolute_salinity,
     depth_from_pressure,
     model_temperature,
 )
-from dassim.io.observations.table import ObservationTable
+from dassim.io.observations.table import ObservationError, ObservationTable
 from dassim.io.stream import Clock
 
 GOOD = ("1", "2", "5", "8")
@@ -28,27 +37,40 @@ UNMEASURED = (b"", b" ", b"9")
 """Flags of places in the table where nothing was measured."""
 
 MEASURED = {"T": "TEMP", "S": "PSAL"}
+UNITS = {"TEMP": "degC", "PSAL": "1e-3", "PRES": "dbar"}
+
+OF_PROFILES = ("JULD", "JULD_QC", "LATITUDE", "LONGITUDE", "POSITION_QC", "DATA_MODE")
+OF_LEVELS = ("", "_QC", "_ADJUSTED", "_ADJUSTED_QC", "_ADJUSTED_ERROR")
 
 
 def read_argo(
-    path: Path, clock: Clock, *, accept: tuple[str, ...] = GOOD, teos10: bool = False
+    path: Path,
+    clock: Clock,
+    units: Units,
+    *,
+    accept: tuple[str, ...] = GOOD,
+    teos10: bool = False,
 ) -> ObservationTable:
     """Potential temperature ``T`` and practical salinity ``S``, with ``teos10`` Conservative
     Temperature and Absolute Salinity.
 
     Good where all flags of the value, its pressure, its place and its time are among ``accept``.
-    A level whose adjusted value is missing, since it is bad, is a row that is not a number.
+    Other units than Argo's are converted. A level whose adjusted value is missing, since it is bad,
+    is a row that is not a number.
     """
     with opened(path) as dataset:
-        latitude, longitude = (numbers(dataset, n, path) for n in ("LATITUDE", "LONGITUDE"))
+        _require_profiles(dataset, path)
+        latitude, longitude = (
+            quantity(dataset, name, path, "degrees", units) for name in ("LATITUDE", "LONGITUDE")
+        )
         time = times(dataset, "JULD", path, clock)
         usable = np.ones(time.shape, bool)
         for flag in ("JULD_QC", "POSITION_QC"):
             if flag in dataset.variables:
                 usable &= _accepted(letters(dataset, flag, path), accept)
         names = tuple(name for name, measured in MEASURED.items() if measured in dataset.variables)
-        read = {name: _measured(dataset, MEASURED[name], path, accept) for name in names}
-        pressure, good_pressure, *_ = _measured(dataset, "PRES", path, accept)
+        read = {name: _measured(dataset, MEASURED[name], path, units, accept) for name in names}
+        pressure, good_pressure, *_ = _measured(dataset, "PRES", path, units, accept)
     around = pressure.shape
     on_levels = {
         "time": time,
@@ -84,20 +106,39 @@ def read_argo(
     return ObservationTable.build(names, "spherical", columns).take(measured)
 
 
+def _require_profiles(dataset: Any, path: Path) -> None:
+    """Refuse a file without positions, times or pressures, and columns that are not as long as
+    there are profiles and levels of pressure."""
+    for name in ("LATITUDE", "LONGITUDE", "JULD"):
+        variable(dataset, name, path)
+    around = variable(dataset, "PRES", path).shape
+    levels = (f"{name}{of}" for name in ("PRES", "TEMP", "PSAL") for of in OF_LEVELS)
+    expected = {**dict.fromkeys(OF_PROFILES, around[:1]), **dict.fromkeys(levels, around)}
+    for name, shape in expected.items():
+        found = dataset.variables[name].shape if name in dataset.variables else shape
+        if found != shape or len(around) != 2:
+            raise ObservationError(
+                f"{path}: found {name} of shape {found} beside PRES of shape {around}; expected "
+                f"columns (N_PROF,) and (N_PROF, N_LEVELS); correct the file"
+            )
+
+
 def _measured(
-    dataset: Any, name: str, path: Path, accept: tuple[str, ...]
+    dataset: Any, name: str, path: Path, units: Units, accept: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Values, whether they are good, their errors, and whether there was anything to measure,
     ``(N_PROF, N_LEVELS)``."""
-    value, flag = numbers(dataset, name, path), letters(dataset, f"{name}_QC", path)
+    unit = UNITS[name]
+    value, flag = quantity(dataset, name, path, unit, units), letters(dataset, f"{name}_QC", path)
     error = np.full(value.shape, np.nan)
     adjusted = f"{name}_ADJUSTED"
     if "DATA_MODE" in dataset.variables and adjusted in dataset.variables:
         better = np.isin(letters(dataset, "DATA_MODE", path), (b"D", b"A"))[:, None]
-        value = np.where(better, numbers(dataset, adjusted, path), value)
+        value = np.where(better, quantity(dataset, adjusted, path, unit, units), value)
         flag = np.where(better, letters(dataset, f"{adjusted}_QC", path), flag)
         if f"{adjusted}_ERROR" in dataset.variables:
-            known = numbers(dataset, f"{adjusted}_ERROR", path)
+            usual, _ = scale(dataset, adjusted, path, unit, units)
+            known = spread(dataset, f"{adjusted}_ERROR", path, unit, units, usual)
             error = np.where(better & (known > 0), known, np.nan)
     measured = np.isfinite(value) | ~np.isin(flag, UNMEASURED)
     return value, _accepted(flag, accept), error, measured

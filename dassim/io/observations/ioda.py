@@ -2,20 +2,29 @@
 
 ``MetaData`` holds latitude, longitude, dateTime and, below the surface, depthBelowWaterSurface or
 depth; ``ObsValue``, ``ObsError`` and ``PreQC`` hold the observed variables by their names. Those of
-:data:`NAMES` are temperatures in situ and practical salinities, and become what the model holds;
-others are taken as they are.
+:data:`SALINITY_OF` are temperatures in situ and practical salinities, and become what the model
+holds; others are converted to its units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from dassim.io.observations.reading import numbers, opened, times, variable
+from dassim.io.observations.reading import (
+    Units,
+    numbers,
+    opened,
+    quantity,
+    require_one_shape,
+    scale,
+    spread,
+    times,
+)
 from dassim.io.observations.seawater import (
     absolute_salinity,
     model_temperature,
@@ -44,13 +53,12 @@ SALINITY_OF = {
 """Practical salinities beside temperatures in situ."""
 
 DEPTHS = ("depthBelowWaterSurface", "depth")
-KELVIN = ("k", "kelvin")
-ZERO_CELSIUS = 273.15
 
 
 def read_ioda(
     path: Path,
     clock: Clock,
+    units: Units,
     *,
     names: Mapping[str, str] = NAMES,
     accept: tuple[int, ...] = (0,),
@@ -58,7 +66,7 @@ def read_ioda(
 ) -> ObservationTable:
     """The variables among ``names``; good where PreQC, if there is any, is among ``accept``.
 
-    Kelvins become degrees Celsius; temperatures potential and salinities practical, with ``teos10``
+    In the units of the model; temperatures potential and salinities practical, with ``teos10``
     conservative and absolute.
     """
     with opened(path) as dataset:
@@ -71,20 +79,24 @@ def read_ioda(
         where, observed = dataset["MetaData"], dataset["ObsValue"]
         columns = {
             "time": times(where, "dateTime", path, clock),
-            "x": numbers(where, "longitude", path),
-            "y": numbers(where, "latitude", path),
+            "x": quantity(where, "longitude", path, "degrees", units),
+            "y": quantity(where, "latitude", path, "degrees", units),
         }
         below = next((name for name in DEPTHS if name in where.variables), None)
         count = len(columns["time"])
-        depth = np.zeros(count) if below is None else numbers(where, below, path)
+        depth = np.zeros(count) if below is None else quantity(where, below, path, "m", units)
         present = [name for name in names if name in observed.variables]
         if not present:
             raise ObservationError(
                 f"{path}: found {', '.join(observed.variables) or 'nothing'} in ObsValue; expected "
                 f"one of {', '.join(names)}; say what they are with names:"
             )
+        _require_one_length(dataset, present, path)
         models = tuple(dict.fromkeys(names[name] for name in present))
-        measured = {name: _measured(dataset, name, path, accept) for name in present}
+        measured = {}
+        for name in present:
+            unit = "degC" if name in SALINITY_OF else units.variables.get(names[name])
+            measured[name] = _measured(dataset, name, path, unit, units, accept)
     pressure = pressure_from_depth(depth, columns["y"])
     parts = []
     for name in present:
@@ -102,17 +114,36 @@ def read_ioda(
     return ObservationTable.build(models, "spherical", whole)
 
 
+def _require_one_length(dataset: Any, observed: Sequence[str], path: Path) -> None:
+    where = ("dateTime", "longitude", "latitude", *DEPTHS)
+    used = {"MetaData": where, **dict.fromkeys(("ObsValue", "ObsError", "PreQC"), observed)}
+    places = [(group, name) for group, names in used.items() for name in names]
+    shapes = {
+        f"{group}/{name}": dataset[group][name].shape
+        for group, name in places
+        if _has(dataset, group, name)
+    }
+    require_one_shape(shapes, path)
+
+
 def _measured(
-    dataset: Any, name: str, path: Path, accept: tuple[int, ...]
+    dataset: Any,
+    name: str,
+    path: Path,
+    unit: str | None,
+    units: Units,
+    accept: tuple[int, ...],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, whether they are good, and their errors."""
-    units = str(getattr(variable(dataset["ObsValue"], name, path), "units", "")).lower()
-    value = numbers(dataset["ObsValue"], name, path) - ZERO_CELSIUS * (units in KELVIN)
+    """Values in ``unit``, whether they are good, and their errors."""
+    factor, offset = scale(dataset["ObsValue"], name, path, unit, units)
+    value = numbers(dataset["ObsValue"], name, path) * factor + offset
+    good, error = np.ones(value.shape, bool), np.full(value.shape, np.nan)
+    if _has(dataset, "PreQC", name):
+        good = np.isin(numbers(dataset["PreQC"], name, path), accept)
+    if _has(dataset, "ObsError", name):
+        error = spread(dataset["ObsError"], name, path, unit, units, usual=factor)
+    return value, good, error
 
-    def of(group: str) -> np.ndarray | None:
-        there = group in dataset.groups and name in dataset[group].variables
-        return numbers(dataset[group], name, path) if there else None
 
-    error, flags = of("ObsError"), of("PreQC")
-    good = np.ones(value.shape, bool) if flags is None else np.isin(flags, accept)
-    return value, good, np.full(value.shape, np.nan) if error is None else error
+def _has(dataset: Any, group: str, name: str) -> bool:
+    return group in dataset.groups and name in dataset[group].variables

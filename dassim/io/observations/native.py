@@ -12,11 +12,14 @@ Dimension ``observation``; variables along it:
 ``error``                      standard deviation of the value's error, same unit; may be left out
 ``quality``                    0 is good; may be left out
 =============================  =====================================================================
+
+An attribute ``units`` of positions, depth, value or error says that they are in others, which are
+converted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,17 @@ import numpy as np
 
 from dassim.io.durable import sync_folder
 from dassim.io.netcdf import CONVENTIONS, LIBRARY, make_durable
-from dassim.io.observations.reading import numbers, opened, times, variable
+from dassim.io.observations.reading import (
+    Units,
+    has_units,
+    numbers,
+    opened,
+    quantity,
+    require_one_shape,
+    scale,
+    times,
+    variable,
+)
 from dassim.io.observations.table import Geometry, ObservationError, ObservationTable
 from dassim.io.stream import Clock
 
@@ -45,12 +58,16 @@ ATTRIBUTES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def read_table(path: Path, clock: Clock) -> ObservationTable:
+POSITION_UNITS: Mapping[Geometry, str] = {"spherical": "degrees", "cartesian": "m"}
+
+
+def read_table(path: Path, clock: Clock, units: Units) -> ObservationTable:
     """All observations of a file in this layout."""
     with opened(path) as dataset:
         present = dataset.variables
         geometry: Geometry = "cartesian" if "x" in present else "spherical"
-        x, y = (numbers(dataset, name, path) for name in POSITIONS[geometry])
+        places, unit = POSITIONS[geometry], POSITION_UNITS[geometry]
+        x, y = (quantity(dataset, name, path, unit, units) for name in places)
         kind = variable(dataset, "variable", path)
         names, codes = _flags(kind, path)
         code = np.ma.filled(kind[...], -1)
@@ -68,12 +85,19 @@ def read_table(path: Path, clock: Clock) -> ObservationTable:
             "y": y,
             "value": numbers(dataset, "value", path),
         }
-        for name in ("depth", "error"):
-            if name in present:
-                columns[name] = numbers(dataset, name, path)
+        if "depth" in present:
+            columns["depth"] = quantity(dataset, "depth", path, "m", units)
+        if "error" in present:
+            columns["error"] = numbers(dataset, "error", path)
         if "quality" in present:
             columns["good"] = numbers(dataset, "quality", path) == 0
-        _require_one_length(columns, path)
+        require_one_shape({name: column.shape for name, column in columns.items()}, path)
+        factor, offset = _scales(dataset, "value", path, names, columns["kind"], units)
+        columns["value"] = columns["value"] * factor + offset
+        if "error" in present:
+            own = "error" if has_units(dataset, "error", path) else "value"
+            factor, _ = _scales(dataset, own, path, names, columns["kind"], units)
+            columns["error"] = columns["error"] * factor
     return ObservationTable.build(names, geometry, columns)
 
 
@@ -133,6 +157,17 @@ def write_table(
     sync_folder(path.parent)
 
 
+def _scales(
+    dataset: Any, name: str, path: Path, names: Sequence[str], kind: np.ndarray, units: Units
+) -> np.ndarray:
+    """Factors and offsets ``(2, n)`` that take the column ``name`` to the units of the model's
+    variables, which are ``names[kind]``."""
+    scales = np.tile([1.0, 0.0], (len(names), 1))
+    for k in np.unique(kind):
+        scales[k] = scale(dataset, name, path, units.variables.get(names[k]), units)
+    return scales[kind].T
+
+
 def _flags(kind: Any, path: Path) -> tuple[tuple[str, ...], np.ndarray]:
     names = tuple(getattr(kind, "flag_meanings", "").split())
     codes = np.atleast_1d(getattr(kind, "flag_values", ()))
@@ -142,9 +177,3 @@ def _flags(kind: Any, path: Path) -> tuple[tuple[str, ...], np.ndarray]:
             f"expected as many of both, such as flag_values = 0, 1 and flag_meanings = 'T S'"
         )
     return names, codes
-
-
-def _require_one_length(columns: Mapping[str, np.ndarray], path: Path) -> None:
-    lengths = {name: column.shape for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise ObservationError(f"{path}: found columns of shapes {lengths}; expected one length")

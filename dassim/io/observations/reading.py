@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ from dassim.io.calendars import seconds_since_start
 from dassim.io.netcdf import LIBRARY
 from dassim.io.observations.table import ObservationError
 from dassim.io.stream import Clock
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the units of files become.
+
+    ``variables``: units of the model's variables by name; those left out are taken as they are.
+    ``linear``: factor and offset from a unit to another; of units that it does not know, or of
+    another kind, it raises a ValueError whose message follows "units 'kg'".
+    """
+
+    variables: Mapping[str, str]
+    linear: Callable[[str, str], tuple[float, float]]
 
 
 @contextmanager
@@ -50,6 +64,49 @@ def numbers(group: Any, name: str, path: Path) -> np.ndarray:
             f"found {name} of type {found.dtype} in {_where(group, path)}; expected numbers"
         )
     return np.ma.filled(np.ma.masked_array(found[...], dtype=float), np.nan)
+
+
+def has_units(group: Any, name: str, path: Path) -> bool:
+    """Whether the variable says what its units are."""
+    return bool(str(getattr(variable(group, name, path), "units", "")).strip())
+
+
+def scale(group: Any, name: str, path: Path, unit: str | None, units: Units) -> tuple[float, float]:
+    """Factor and offset that take its values to ``unit``: 1 and 0 where this is ``None``, or where
+    it has no units of its own. Raises ObservationError for units that do not convert."""
+    if unit is None or not has_units(group, name, path):
+        return 1.0, 0.0
+    written = str(group.variables[name].units)
+    try:
+        return units.linear(written, unit)
+    except ValueError as error:
+        raise ObservationError(
+            f"found {name} in units '{written}'{error} in {_where(group, path)}; expected units "
+            f"such as {unit}; correct its values, or its attribute units"
+        ) from None
+
+
+def quantity(group: Any, name: str, path: Path, unit: str | None, units: Units) -> np.ndarray:
+    """Its values in ``unit``, NaN where missing."""
+    factor, offset = scale(group, name, path, unit, units)
+    return numbers(group, name, path) * factor + offset
+
+
+def spread(
+    group: Any, name: str, path: Path, unit: str | None, units: Units, usual: Any = 1.0
+) -> np.ndarray:
+    """Standard deviations in ``unit``, NaN where missing; ``usual``: the factor of those without
+    units of their own."""
+    own = has_units(group, name, path)
+    return numbers(group, name, path) * (scale(group, name, path, unit, units)[0] if own else usual)
+
+
+def require_one_shape(shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Refuse columns of unequal ``shapes``."""
+    if len(set(shapes.values())) > 1:
+        raise ObservationError(
+            f"{path}: found columns of shapes {shapes}; expected one length; correct the file"
+        )
 
 
 def letters(group: Any, name: str, path: Path) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
+import netCDF4
 import numpy as np
 import pytest
 
@@ -149,6 +150,22 @@ def test_files_for_another_grid_and_calendar(experiment, tmp_path):
     write_table(tmp_path / "b.nc", table(), Clock(START, "360_day"))
     found = problem(experiment, source(files=(tmp_path / "b.nc",)))
     assert "and calendar 360_day (the run's is standard)" in found
+
+
+def test_units_of_files_become_those_of_the_model(experiment, tmp_path):
+    heights = table(kind="eta", x=50e3, y=5e3, time=43200.0, value=30.0, error=2.0)
+    dye = replace(table(x=5e4, y=0.0, depth=5.0, time=9e4), names=("dye",))
+    for name, some in (("eta", heights), ("dye", dye)):
+        write_table(tmp_path / f"{name}.nc", some, CLOCK)
+        with netCDF4.Dataset(tmp_path / f"{name}.nc", "a") as dataset:
+            dataset["value"].units = "cm"
+    points = built(experiment, source(files=(tmp_path / "eta.nc", tmp_path / "dye.nc")))
+    found = points.parts["Jo.ships.eta"].placed.table
+    assert (found.value.tolist(), found.error.tolist()) == ([0.3], [0.02])
+    with netCDF4.Dataset(tmp_path / "eta.nc", "a") as dataset:
+        dataset["value"].units = "s"
+    found = problem(experiment, source(files=(tmp_path / "eta.nc",)))
+    assert found.startswith("assimilation.observations[0].files: found value in units 's', a time")
 
 
 def test_two_sources_of_one_name(experiment, path):

@@ -24,6 +24,7 @@ from dassim.io.stream import Clock
 from dassim.simulation.clock import Clock as StepClock
 from dassim.simulation.folder import RunFolder
 from dassim.simulation.trees import named_leaves
+from tests.models.observed import UNITS
 from tests.unit.config.ocean import ocean
 
 WINDOW = Window.of(0, 72, 36)
@@ -89,7 +90,7 @@ def test_what_is_observed_can_be_saved_and_read_again(nature, tmp_path):
     path = tmp_path / "floats.nc"
     points = built(nature, source(every=72 * 1200.0, save=path))
     assert points.count() == {"Jo.floats.T": 80, "Jo.floats.eta": 20}
-    table = read_table(path, Clock(nature.experiment.time.start))
+    table = read_table(path, Clock(nature.experiment.time.start), UNITS)
     assert len(table) == 100 and set(table.time) == {72 * 1200.0}
 
 

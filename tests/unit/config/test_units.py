@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from dassim.config import units
-from dassim.config.units import Quantity, UnitError, convert
+from dassim.config.units import Quantity, UnitError, convert, linear
 
 
 def value(kind, written):
@@ -146,3 +146,25 @@ def test_json_schema_takes_numbers_and_text():
     assert number["type"] == numbers["items"]["type"] == ["number", "string"]
     assert number["examples"] == ["4 km"]
     assert schema["unit"] == "m"
+
+
+@pytest.mark.parametrize(
+    ("spellings", "target"),
+    [
+        (("degC", "C", "deg C", "deg_C", "degree_C", "degree_Celsius", "Celsius"), "degC"),
+        (("K", "k", "kelvin", "Kelvin", "degree_Kelvin"), "K"),
+        (("degrees", "degree_north", "degrees_east", "degreeN", "degrees_E", "deg"), "degrees"),
+        (("1", "1e-3", "0.001", "psu", "PSU", "PSS-78", "g kg-1", "g/kg"), "1e-3"),
+    ],
+)
+def test_units_as_files_spell_them(spellings, target):
+    assert {linear(unit, target) for unit in spellings} == {(1.0, 0.0)}
+
+
+def test_units_of_files_are_converted():
+    assert linear("K", "degC") == (1.0, -273.15)
+    assert linear("C", "K") == (1.0, 273.15)
+    assert linear("kg kg-1", "1e-3") == (1000.0, 0.0)
+    assert linear("cm/s", "m s-1") == (0.01, 0.0)
+    with pytest.raises(UnitError, match="a mass"):
+        linear("kg", "degC")
