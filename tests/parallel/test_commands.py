@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import pytest
 
 from dassim.cli import main
+from dassim.config import Namelist, experiment, load
 from dassim.config.experiment import Experiment
 from dassim.config.objectives import Number, Objectives
+from dassim.config.sensitivity import build_sensitivity, magnitudes
 from dassim.parallel import SerialCommunicator, world
 from tests.models.plate import Plate
 
@@ -38,7 +40,7 @@ sensitivity:
   window: {{start: 10 min, length: 10 min}}
   objective: {{type: kinetic_energy}}
   by: [T, growth, loss]
-  points: 1
+  points: 3
   tolerance: 1e-7
 """
 
@@ -121,7 +123,7 @@ def table(path):
 def test_sensitivity(dassim, folder):
     together, alone = both(dassim, "sensitivity", folder=folder)
     lines = [re.findall(r"^(T|growth|loss) (.*)", text, re.MULTILINE) for text in (together, alone)]
-    assert len(lines[0]) == len(lines[1]) == 3
+    assert len(lines[0]) == len(lines[1]) == 7
     for (name, found), (other, expected) in zip(*lines, strict=True):
         *place, adjoint, differences, _, apart = found.split()
         *same, value, other_differences, _, _ = expected.split()
@@ -129,12 +131,25 @@ def test_sensitivity(dassim, folder):
         assert float(adjoint) == pytest.approx(float(value), rel=1e-7)
         assert float(differences) == pytest.approx(float(other_differences), rel=2e-7)
         assert float(apart) <= 1e-7
-    assert "at most 1.00e-07 at 3 of 3 points" in together
+    assert "at most 1.00e-07 at 7 of 7 points" in together
     (found,), (expected,) = (
         table(folder / name / "sensitivity.csv") for name in ("together", "alone")
     )
     assert float(found["derivative"]) == pytest.approx(float(expected["derivative"]), rel=1e-12)
     assert found["name"] == "loss" and float(found["derivative"]) < 0.0
+
+
+def test_magnitudes_are_those_of_the_whole_domain(dassim, folder):
+    namelist = load(folder / "plate.yaml", Namelist).namelist
+
+    def found(comm):
+        one = experiment.build_experiment(namelist, comm)
+        return magnitudes(build_sensitivity(namelist, one, folder))
+
+    comm = world()
+    alone = found(SerialCommunicator())
+    assert comm.allgather(found(comm)) == [alone] * comm.size
+    assert alone["state.T"] > 19.0 and alone["parameters.growth"] == 1.0
 
 
 def test_verify_adjoint(dassim, nature):
