@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,8 @@ class Deviations(Section):
     """Of the thickness of a layer of fluid."""
     ps: PressureDeviation | None = None
     """Of the surface pressure."""
+    Ts: TemperatureDeviation | None = None
+    """Of the temperature of the surface, where it changes: of a slab ocean."""
     tracers: dict[str, Deviation] = Field(default_factory=dict)
     """Of passive tracers, by name."""
 
@@ -51,7 +54,7 @@ class Deviations(Section):
         return dict(self._given())
 
     def _given(self) -> Iterator[tuple[str, float]]:
-        for name in ("u", "v", "T", "S", "eta", "h", "ps"):
+        for name in ("u", "v", "T", "S", "eta", "h", "ps", "Ts"):
             if (value := getattr(self, name)) is not None:
                 yield name, value
         yield from ((f"tracers.{name}", value) for name, value in self.tracers.items())
@@ -114,11 +117,15 @@ class Sought(Section):
     """Variables to which a correction is added at the start of every segment but the first: weak
     constraint."""
 
+    def at_first(self) -> bool:
+        """Whether anything is sought that the first segment knows."""
+        return bool(self.state.by_leaf() or self.parameters or self.windows)
+
     @model_validator(mode="after")
     def _check(self):
-        if not (self.state.by_leaf() or self.parameters or self.windows):
+        if not (self.at_first() or self.model_error.by_leaf()):
             raise refuse(
-                "variables of the state, or parameters",
+                "variables of the state, parameters, or a model error",
                 "add for example state: {T: 1 K}",
                 found="nothing that is sought",
                 key="state",
@@ -376,9 +383,17 @@ def _times_between(assimilation: Assimilation) -> Iterator[tuple[str, float | No
 def require_segments(assimilation: Assimilation, twin: Twin | None, step: float) -> None:
     """Refuse times of an assimilation that do not divide into each other."""
     segment = segment_length(assimilation)
-    _require_multiple(assimilation.window.start, step, "window.start", "assimilation")
+    _require_multiple(assimilation.window.start, step, "window.start", "assimilation", least=0)
     _require_multiple(segment, step, "a segment", "assimilation")
     _require_multiple(assimilation.window.length, segment, "window.length", "assimilation")
+    if not assimilation.control.at_first() and assimilation.window.length < 1.5 * segment:
+        raise refuse(
+            "two segments or more, since the model's error is corrected at the start of each but "
+            "the first",
+            "shorten adjoint.segment or the time between data, or lengthen the window",
+            found=f"control.model_error alone, and one segment of {segment:g} s",
+            key="assimilation",
+        )
     if (waves := assimilation.gravity_waves) is not None:
         _require_filter(waves.span or waves.period, segment, step)
     for place, every in _times_between(assimilation):
@@ -391,13 +406,15 @@ def require_segments(assimilation: Assimilation, twin: Twin | None, step: float)
                 key="assimilation",
             )
     if twin is not None:
-        _require_multiple(twin.forecast, segment, "forecast", "twin")
+        _require_multiple(twin.forecast, segment, "forecast", "twin", least=0)
+        if isinstance(twin.first_guess, OtherTime):
+            _require_multiple(twin.first_guess.at, step, "first_guess.at", "twin", least=0)
 
 
 def require_window(sensitivity: Sensitivity, step: float) -> None:
     """Refuse times of a sensitivity that do not divide into each other."""
     window, segment = sensitivity.window, sensitivity.adjoint.segment
-    _require_multiple(window.start, step, "window.start", "sensitivity")
+    _require_multiple(window.start, step, "window.start", "sensitivity", least=0)
     _require_multiple(segment or step, step, "a segment", "sensitivity")
     _require_multiple(window.length, segment or step, "window.length", "sensitivity")
 
@@ -414,13 +431,18 @@ def _require_filter(span: float, segment: float, step: float) -> None:
     )
 
 
-def _require_multiple(seconds: float, part: float, found: str, section: str) -> None:
+def _require_multiple(
+    seconds: float, part: float, found: str, section: str, least: int = 1
+) -> None:
+    """Refuse what is no multiple of ``part``, with the nearest ones from ``least`` on."""
     count = round(seconds / part)
     if abs(seconds / part - count) <= 1e-9 * max(1, count):
         return
+    below = math.floor(seconds / part)
+    nearest = [f"{number * part:.10g} s" for number in (below, below + 1) if number >= least]
     raise refuse(
         f"a multiple of {part:g} s",
-        f"write for example {max(1, count) * part:g} s",
-        found=f"{found} of {seconds:g} s",
+        f"write {' or '.join(nearest)}",
+        found=f"{found} of {seconds:.10g} s",
         key=section,
     )

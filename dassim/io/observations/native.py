@@ -164,7 +164,7 @@ def _scales(
     variables, which are ``names[kind]``."""
     scales = np.tile([1.0, 0.0], (len(names), 1))
     for k in np.unique(kind):
-        scales[k] = scale(dataset, name, path, units.variables.get(names[k]), units)
+        scales[k] = scale(dataset, name, path, units.variables.get(names[int(k)]), units)
     return scales[kind].T
 
 

@@ -1,14 +1,18 @@
 """What the section assimilation accepts, where its data lie, and what it seeks."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
 
 from dassim.assimilation.corrections import Corrections
+from dassim.assimilation.cost import FourDVar, ObservationCost, Observations, ObservationTerm
 from dassim.assimilation.data import at_ends
 from dassim.assimilation.incremental import Incremental
-from dassim.assimilation.minimise import Criteria, QuasiNewton
+from dassim.assimilation.lbfgs import LBFGS
+from dassim.assimilation.minimise import Criteria, QuasiNewton, minimise
+from dassim.assimilation.transform import ControlTransform, Diagonal
 from dassim.assimilation.window import Window
 from dassim.config import Namelist, NamelistError, NamelistWarning, load
 from dassim.config.assimilation import (
@@ -25,10 +29,16 @@ from dassim.config.schema.assimilation import Adjoint, Sought, StatesAsData, Wav
 from dassim.config.twin import error, nature_namelist
 from dassim.config.unknowns import build_unknowns
 from dassim.parallel import SerialCommunicator
+from dassim.simulation.adjoint import Run
 from dassim.simulation.checkpoints import states_within
-from dassim.simulation.segments import Rematerialisation, interior_of_a_step
+from dassim.simulation.segments import (
+    Rematerialisation,
+    Segment,
+    SegmentData,
+    interior_of_a_step,
+)
 from dassim.simulation.trees import named_leaves
-from tests.models.namelists import PROJECT
+from tests.models.namelists import PROJECT, SMALLER, build
 from tests.models.plate import Plate
 
 TWINS = sorted((PROJECT / "namelists" / "assimilation").glob("*.yaml"))
@@ -94,16 +104,44 @@ def test_data_that_come_after_the_window_alone_are_refused(tmp_path):
 
 def test_times_that_do_not_divide_are_refused(tmp_path):
     assert refusals(tmp_path, window={"length": "3 h"}) == [
-        "assimilation: found window.length of 10800 s; expected a multiple of 7200 s; write for "
-        "example 14400 s"
+        "assimilation: found window.length of 10800 s; expected a multiple of 7200 s; write "
+        "7200 s or 14400 s"
     ]
     assert "window.start of 90 s" in refusals(tmp_path, window={"start": 90, "length": "4 h"})[0]
     assert "expected a multiple of 1200 s" in refusals(tmp_path, adjoint={"segment": "50 min"})[0]
 
 
+@pytest.mark.parametrize(
+    ("at", "nearest"), [("5 min", "0 s or 1200 s"), ("250 min", "14400 s or 15600 s")]
+)
+def test_a_first_guess_between_two_steps_is_refused(tmp_path, at, nearest):
+    with pytest.raises(NamelistError) as caught:
+        namelist(tmp_path, twin={"first_guess": {"type": "other_time", "at": at}})
+    (problem,) = caught.value.problems
+    assert problem.key == "twin"
+    assert problem.message.startswith("found first_guess.at of ")
+    assert problem.message.endswith(f"; expected a multiple of 1200 s; write {nearest}")
+
+
 def test_a_control_of_nothing_is_refused(tmp_path):
     found = refusals(tmp_path, control={})
-    assert "nothing that is sought; expected variables of the state, or parameters" in found[0]
+    assert (
+        "nothing that is sought; expected variables of the state, parameters, or a model error"
+        in found[0]
+    )
+
+
+def test_a_model_error_alone_is_sought_over_two_segments_or_more(tmp_path):
+    control = {"model_error": {"T": "0.1 K"}}
+    found = namelist(tmp_path, SECTION | {"control": control}).assimilation.control
+    assert found.model_error.by_leaf() == {"T": 0.1} and not found.state.by_leaf()
+    data = [{"every": "4 h", "errors": {"T": "0.1 K"}}]
+    assert refusals(tmp_path, control=control, data=data) == [
+        "assimilation: found control.model_error alone, and one segment of 14400 s; expected two "
+        "segments or more, since the model's error is corrected at the start of each but the "
+        "first; shorten adjoint.segment or the time between data, or lengthen the window"
+    ]
+    assert namelist(tmp_path, SECTION | {"data": data, "control": control | {"state": {"T": 1.0}}})
 
 
 def test_the_minimiser_is_lbfgs_unless_its_type_says_otherwise(tmp_path):
@@ -226,6 +264,43 @@ def test_an_unknown_that_there_is_not_is_refused_with_what_there_is(plate):
     section = Sought(state={"eta": 1.0})
     with pytest.raises(NamelistError, match=r"control.state.eta: found 'eta'; expected .*'?T"):
         build_unknowns(section, plate, plate.parameters(), plate.state(), 2)
+
+
+def test_a_model_error_alone_lets_the_cost_fall(plate):
+    """Heat that comes between two segments, with the true start."""
+    parameters, start = plate.parameters(), plate.state()
+    section = Sought(model_error={"T": 1.0})
+    unknowns = build_unknowns(section, plate, parameters, start, 2)
+    assert unknowns.names == (("segments.1.state.T",), ())
+    segment = Segment(
+        plate, ObservationCost((ObservationTerm("Jo.T", lambda state, _: state.T),)), Corrections()
+    )
+    cold, warm = unknowns.inputs.segments
+    source = {**warm, "state": {"T": jnp.zeros_like(start.T).at[:, 3, 4].set(2.0)}}
+    true, targets = start, []
+    for inputs in (cold, source):
+        true = segment.advance(2, parameters, inputs, true)
+        targets.append(Observations(true.T, jnp.ones_like(true.T)))
+    run = Run(segment, (2, 2), lambda k: SegmentData(end={"Jo.T": targets[k]}))
+    transform = ControlTransform(unknowns.inputs, Diagonal(unknowns.deviations), *unknowns.names)
+    objective = FourDVar(run, transform, ())
+    found = minimise(objective, transform.zero(), LBFGS(objective.space), Criteria(iterations=9))
+    first, *_, last = found.state.history
+    assert first.value > 1.0 and last.value < 1e-6 * first.value
+    correction = transform.physical(found.state.point).segments[1]["state"]["T"]
+    np.testing.assert_allclose(correction, source["state"]["T"], atol=0.01)
+
+
+def test_the_temperature_of_a_slab_ocean_can_be_sought():
+    slab = "surface={type: slab, depth: 2.4 m, temperature: 290 K}"
+    experiment = build("aquaplanet", (*SMALLER["aquaplanet"], slab))
+    model, state = experiment.model, experiment.state
+    section = Sought(state={"Ts": "0.5 K"}, model_error={"Ts": "0.1 K"})
+    unknowns = build_unknowns(section, model, experiment.parameters, state, 2)
+    assert unknowns.names == (("state.Ts", "segments.1.state.Ts"), ())
+    transform = ControlTransform(unknowns.inputs, Diagonal(unknowns.deviations), *unknowns.names)
+    one = jax.tree.map(jnp.ones_like, transform.zero())
+    np.testing.assert_allclose(transform.physical(one).state.Ts - state.Ts, 0.5, rtol=1e-12)
 
 
 def test_corrections_are_added_to_parameters_and_state(plate):
