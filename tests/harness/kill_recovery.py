@@ -23,10 +23,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
+from dassim.assimilation.recovery import CHECKPOINTS
 from tests.harness.kill import PROJECT, fingerprint, processes
 
 TIMED = ("seconds", "memory (MB)")
@@ -42,11 +44,24 @@ def bits(folder: Path) -> str:
     return hashlib.sha256(f"{rows}{fingerprint(folder / 'analysis')}".encode()).hexdigest()
 
 
-def killed(command: list[str], wait: float, chance: random.Random) -> bool:
-    """Whether the program was still running after ``wait`` seconds, and has been killed."""
+def checkpoints(folder: Path) -> list[Path]:
+    """Of all ranks."""
+    return list(folder.glob(f"{CHECKPOINTS}/*/*.h5"))
+
+
+def killed(
+    command: list[str],
+    wait: float,
+    chance: random.Random,
+    begun: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Whether the program was still running ``wait`` seconds after it had ``begun``, and has been
+    killed."""
     run = subprocess.Popen(
         command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    while not begun() and run.poll() is None:
+        time.sleep(0.01)
     try:
         output, _ = run.communicate(timeout=None if math.isinf(wait) else wait)
     except subprocess.TimeoutExpired:
