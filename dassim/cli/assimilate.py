@@ -38,7 +38,8 @@ def command(
 
     The folder's analysis/ is that of a run: dassim run --folder FOLDER/analysis --resume goes on
     from the recovered state with the recovered parameters (analysis/parameters); where forcing in
-    windows or model error was sought, from the window's end. FOLDER/fields has analysis,
+    windows or model error was sought, from the window's end. Where a run has gone on from an
+    earlier analysis, that folder becomes analysis.1, analysis.2, ... FOLDER/fields has analysis,
     increments, departures, parameters and corrections, FOLDER/parameters.csv single numbers.
 
     SIGTERM, SIGUSR1 and the end of the wall-clock time stop it after an evaluation. Exit codes:
@@ -121,11 +122,13 @@ def recover_and_write(
 ) -> tuple[int, Recovered]:
     """The exit code, with the analysis and fields in ``folder`` where there is one."""
     from dassim.assimilation.recovery import ANALYSIS, recover, write_analysis
+    from dassim.assimilation.superseded import keep_identity, make_way
     from dassim.cli.iterations import LiveReporter, reporter
     from dassim.config.recovered import write_parameters, write_recovered
     from dassim.config.results import Results, write_posterior, write_results
     from dassim.config.simulation import notes
     from dassim.config.text import as_yaml
+    from dassim.io.durable import write_text
     from dassim.parallel.agreement import on_root
     from dassim.simulation.folder import RunFolder
 
@@ -153,9 +156,13 @@ def recover_and_write(
     if not recovered.result.state.history:
         return no_analysis(recovery), recovered
     analysis = RunFolder(folder.path / ANALYSIS)
+    aside = make_way(recovery, recovered, analysis)
+    if aside is not None:
+        _say(comm, f"the earlier analysis, and the run that went on from it, are now {aside}")
     written = write_analysis(recovery, recovered, analysis, told)
     write_parameters(recovery, recovered, analysis, told)
-    on_root(comm, lambda: analysis.namelist.write_text(f"{as_yaml(namelist)}\n", encoding="utf-8"))
+    on_root(comm, lambda: write_text(analysis.namelist, f"{as_yaml(namelist)}\n"))
+    keep_identity(recovery, recovered, analysis)
     results = Results(folder.path, namelist, experiment)
     write_results(results, recovery, recovered)
     _say(comm, summary(recovery, recovered))

@@ -9,10 +9,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dassim.io.durable import plain_errors, write_text
+from dassim.io.durable import plain_errors, sync_folder, write_text
 from dassim.parallel import AbstractCommunicator
 from dassim.parallel.agreement import RankError, on_root
 from dassim.simulation.errors import RefusedError, RunError
@@ -121,6 +122,22 @@ def claimed(
     finally:
         for file in lock:
             file.close()
+
+
+def set_aside(folder: RunFolder) -> Path:
+    """Give ``folder``, with all that is in it, the first free one of the names NAME.1, NAME.2, ...;
+    where it then is. One rank alone calls this. Raises RunError where a run is in progress, OSError
+    where the folder cannot get another name."""
+    with plain_errors(folder.path):
+        lock = (folder.path / ".lock").open("w")
+    with lock:
+        _lock(lock.fileno(), folder.path)
+        with plain_errors(folder.path):
+            names = (folder.path.with_name(f"{folder.path.name}.{n}") for n in count(1))
+            aside = next(path for path in names if not path.exists())
+            folder.path.rename(aside)
+            sync_folder(aside.parent)
+    return aside
 
 
 @contextmanager

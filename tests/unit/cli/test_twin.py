@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import fcntl
 import json
 import os
 from dataclasses import replace
@@ -257,6 +258,54 @@ def test_dassim_run_goes_on_from_the_analysis(dassim, namelist, tmp_path):
     domain = Plate.create(comm=SerialCommunicator()).domain
     end = StateSeries.open(folder / "analysis" / "restarts", domain)
     assert end.steps[-1] == 60
+
+
+ITERATIONS = "assimilation.minimiser.iterations"
+
+
+def restarts(folder):
+    return sorted(path.name[11:] for path in (folder / "restarts").iterdir())
+
+
+def test_a_run_from_an_earlier_analysis_is_set_aside(dassim, namelist, tmp_path, monkeypatch):
+    """No run goes on from its end as if that were the forecast of the new analysis."""
+    monkeypatch.setattr("dassim.cli.twin.conclude", lambda *_: None)
+    folder, path = tmp_path / "twin", namelist()
+    analysis = folder / "analysis"
+
+    def words(result, word):
+        return [line for line in result.out.splitlines() if word in line]
+
+    for n, iterations in enumerate((1, 2, 3)):
+        more = ("--set", f"{ITERATIONS}={iterations}")
+        result = dassim("twin", path, "-o", folder, "--resume", *more)
+        assert result.code == 0
+        expected = f"the earlier analysis, and the run that went on from it, are now {analysis}.{n}"
+        assert words(result, "the earlier analysis") == ([expected] if n else [])
+        assert restarts(analysis) == ["00-10-00"]
+        forecast = dassim("run", path, "-o", analysis, "--resume")
+        assert forecast.out.startswith(f"going on from {analysis}/restarts/2000-02-29T00-10-00\n")
+        before = end_of(analysis)
+        again = dassim("twin", path, "-o", folder, "--resume", *more)
+        assert (again.code, words(again, "the earlier analysis")) == (0, [])
+        np.testing.assert_array_equal(end_of(analysis), before)
+    ends = [end_of(each) for each in (folder / "analysis.1", folder / "analysis.2", analysis)]
+    assert np.abs(ends[0] - ends[1]).max() > 0 and np.abs(ends[1] - ends[2]).max() > 0
+
+
+def test_a_run_that_is_going_on_is_not_set_aside(dassim, namelist, tmp_path, monkeypatch):
+    monkeypatch.setattr("dassim.cli.twin.conclude", lambda *_: None)
+    folder, path = tmp_path / "twin", namelist()
+    analysis = folder / "analysis"
+    assert dassim("twin", path, "-o", folder, "--set", f"{ITERATIONS}=1").code == 0
+    assert dassim("run", path, "-o", analysis, "--resume").code == 0
+    with (analysis / ".lock").open("w") as lock:
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+        result = dassim("twin", path, "-o", folder, "--resume", "--set", f"{ITERATIONS}=2")
+    assert result.code == 1
+    assert f"dassim twin: {analysis}: found a run in progress; wait for its end" in result.err
+    assert dassim("twin", path, "-o", folder, "--resume", "--set", f"{ITERATIONS}=2").code == 0
+    assert (folder / "analysis.1").is_dir() and restarts(analysis) == ["00-10-00"]
 
 
 def test_a_stopped_recovery_goes_on_with_the_same_numbers(dassim, namelist, tmp_path):
