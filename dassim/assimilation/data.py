@@ -6,7 +6,7 @@ Every rank holds one segment's part of its own block at a time, read when the sw
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import equinox as eqx
@@ -22,7 +22,7 @@ from dassim.simulation.clock import Clock
 from dassim.simulation.errors import RefusedError
 from dassim.simulation.segments import SegmentData
 from dassim.simulation.snapshots import StateSeries
-from dassim.simulation.trees import named_leaves
+from dassim.simulation.trees import hashed, named_leaves
 
 Noise = Callable[[str, int], np.ndarray]
 """Standard normal numbers of this rank for a variable at a time step."""
@@ -47,7 +47,8 @@ class StateData:
 
     ``weights``: by leaf of the state, and shaped like it, one over the standard deviation of the
     data's errors where there are data, else 0. ``names``: of the terms of the cost, by leaf.
-    ``noise``: what is added to the data, in these standard deviations.
+    ``noise``: what is added to the data, in these standard deviations. ``identity``: by term, a
+    hash of what this rank compares with, as :func:`examined` finds it on disk.
     """
 
     series: StateSeries
@@ -55,6 +56,7 @@ class StateData:
     weights: Mapping[str, jax.Array]
     names: Mapping[str, str]
     noise: Noise | None = None
+    identity: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def terms(self) -> tuple[ObservationTerm, ...]:
@@ -133,11 +135,12 @@ def states_at(
     return found
 
 
-def require_finite(source: StateData) -> None:
-    """Refuse states with values that are not finite, which no cost survives. Every state is read.
-    Raises DataError; all ranks call this together."""
+def examined(source: StateData) -> StateData:
+    """``source`` with its identity. Refuses states with values that are not finite, which no cost
+    survives. Every state is read. Raises DataError; all ranks call this together."""
     domain = source.series.archive.domain
-    for entry in source.entries.values():
+    identity = dict.fromkeys(source.weights, b"")
+    for step, entry in source.entries.items():
         found = source.series.archive.read(entry, source.weights)
         here = {leaf: np.count_nonzero(~np.isfinite(array)) for leaf, array in found.items()}
         counts = domain.comm.allgather(here)
@@ -148,6 +151,10 @@ def require_finite(source: StateData) -> None:
                     f"{entry.folder}: found {number} values of {leaf} that are not finite; "
                     f"expected numbers; take the states of a run that has stayed stable"
                 )
+        for leaf, weights in source.weights.items():
+            compared = found[leaf][np.asarray(weights) > 0]
+            identity[leaf] = hashed({str(step): compared}, identity[leaf])
+    return replace(source, identity={source.names[leaf]: of for leaf, of in identity.items()})
 
 
 def _require_alike(

@@ -21,7 +21,10 @@ from dassim.observations.placing import Placed
 from dassim.observations.rejections import Reason, Rejections
 from dassim.observations.stencil import Stencil, interpolated
 from dassim.parallel import Domain
-from dassim.simulation.trees import named_leaves
+from dassim.simulation.trees import hashed, named_leaves
+
+COMPARED = ("time", "x", "y", "depth", "value", "error")
+"""Columns of a table that the cost depends on."""
 
 Departures = Mapping[int, Mapping[str, Any]]
 """By time step and term: ``(H(x) - y) / sigma`` of this rank, as long as the term's arrays."""
@@ -85,6 +88,15 @@ class PointData:
     def has_check(self) -> bool:
         """Whether any of the observations are to be checked against the background."""
         return any(part.tolerance is not None for part in self.parts.values())
+
+    @property
+    def identity(self) -> dict[str, bytes]:
+        """By term, a hash of the observations on this rank. In single precision: what is computed
+        from a file, as potential temperature, may differ in the last digits on another machine."""
+        return {
+            name: hashed({of: np.float32(getattr(part.placed.table, of)) for of in COMPARED})
+            for name, part in self.parts.items()
+        }
 
     def count(self) -> dict[str, int]:
         """Observations on this rank, by term."""

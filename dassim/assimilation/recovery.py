@@ -154,7 +154,7 @@ class _Session:
         self.recovery, self.folder, self.notes = recovery, folder, notes
         self.comm, self.reporter, self.request = recovery.comm, reporter, request
         store = FolderStore(folder.path / CHECKPOINTS, self.comm.rank, durable=True)
-        self.checkpoints = Checkpoints(store, self.comm)
+        self.checkpoints = Checkpoints(store, self.comm, recovery.objective.run.identity)
         self.log = IterationLog(folder.path / ITERATIONS, self.comm)
         self.lines = 0
 

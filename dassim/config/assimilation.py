@@ -45,7 +45,7 @@ from dassim.simulation.checkpoints import IN_MEMORY, Schedule, bytes_of_state, s
 from dassim.simulation.clock import Clock
 from dassim.simulation.model import Model
 from dassim.simulation.segments import Rematerialisation, Segment, interior_of_a_step
-from dassim.simulation.trees import differentiable
+from dassim.simulation.trees import differentiable, hashed, named_leaves
 
 SECTION = ("assimilation",)
 
@@ -234,7 +234,10 @@ def build_recovery(
     corrected = Corrections() if unknowns.inputs.segments else None
     path = build_gravity_waves(section.gravity_waves, model, first_guess)
     segment = Segment(model, ObservationCost(terms), corrected, rematerialisation, path)
-    run = Run(segment, window.lengths, at_ends(window, (*sources, points)))
+    identity = {name: of for each in (*sources, points) for name, of in each.identity.items()}
+    if section.first_guess is not None:
+        identity["first_guess"] = hashed(named_leaves(first_guess))
+    run = Run(segment, window.lengths, at_ends(window, (*sources, points)), identity)
     if points.has_check:
         against = departures(run, unknowns.inputs)
         points = points.checked(dict(zip(window.ends, against, strict=True)))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import yaml
 
-from dassim.assimilation.data import DataError, StateData, require_finite, states_at
+from dassim.assimilation.data import DataError, StateData, examined, states_at
 from dassim.assimilation.scores import Truth, point_weights
 from dassim.assimilation.window import Window
 from dassim.config.errors import KeyPath, NamelistError, Problem, mismatch
@@ -126,7 +126,7 @@ def build_data(
 ) -> tuple[StateData, ...]:
     """The sources of ``assimilation.data``; ``nature``: the folder of the run where none is named.
 
-    Every state is looked at. All ranks call this together.
+    Every state is read. All ranks call this together.
     """
     section = namelist.assimilation
     assert section is not None
@@ -148,8 +148,7 @@ def build_data(
         steps = _data_steps(data, window, experiment.time.step)
         entries = states_at(series, steps, clock, weights)
         noise = _noise(data.seed, experiment) if data.noise else None
-        sources.append(StateData(series, entries, weights, names, noise))
-        require_finite(sources[-1])
+        sources.append(examined(StateData(series, entries, weights, names, noise)))
     return tuple(sources)
 
 

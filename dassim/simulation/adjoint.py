@@ -7,7 +7,6 @@ again with the same inputs, it goes on after the last segment that was reversed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,7 +25,13 @@ from dassim.simulation.checkpoints import (
     Store,
 )
 from dassim.simulation.segments import RunInputs, Segment, SegmentData
-from dassim.simulation.trees import differentiable, named_leaves, tree_from_named, zeros_like
+from dassim.simulation.trees import (
+    differentiable,
+    hashed,
+    named_leaves,
+    tree_from_named,
+    zeros_like,
+)
 
 
 def no_data(k: int) -> SegmentData:
@@ -38,12 +43,14 @@ class Run:
     """A run of ``lengths`` (steps of each segment) and what it is compared with.
 
     ``data(k)``: this rank's data of segment ``k``, read when it is needed. The data of all segments
-    that have the same structure and shapes share one compilation.
+    that have the same structure and shapes share one compilation. ``identity``: hashes of this
+    rank's data, by name: what tells them from others.
     """
 
     segment: Segment
     lengths: tuple[int, ...]
     data: Callable[[int], SegmentData] = no_data
+    identity: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def domain(self) -> Domain:
@@ -258,15 +265,16 @@ def _name(k: int) -> str:
 
 
 class _Progress:
-    """What an interrupted sweep leaves on disk, tagged with a fingerprint of the run's inputs."""
+    """What an interrupted sweep leaves on disk, tagged with a fingerprint of the run and its
+    inputs."""
 
     def __init__(self, run: Run, inputs: RunInputs, store: SharedStore):
         self.comm, self.store, self.inputs = run.domain.comm, store, inputs
-        self.fingerprint = fingerprint(run.lengths, inputs)
+        self.fingerprint = fingerprint(run.lengths, inputs, run.identity)
         self.left_over: set[str] = set()
 
     def resumed(self, fresh: _Reversed) -> _Reversed:
-        """Where the sweep with the same inputs was interrupted, or ``fresh``."""
+        """Where the sweep with the same inputs and data was interrupted, or ``fresh``."""
         reached = self._common(_DONE, self._is_ours)
         if not reached:
             self.clear()
@@ -327,14 +335,12 @@ class _Progress:
         )
 
 
-def fingerprint(lengths: tuple[int, ...], inputs: RunInputs) -> np.ndarray:
-    """A hash of this rank's part of all that a sweep depends on."""
-    digest = hashlib.sha256(repr(lengths).encode())
-    for name, leaf in named_leaves(inputs).items():
-        array = np.ascontiguousarray(leaf)
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return np.frombuffer(digest.digest(), np.uint8)
+def fingerprint(
+    lengths: tuple[int, ...], inputs: RunInputs, data: Mapping[str, bytes] | None = None
+) -> np.ndarray:
+    """A hash of this rank's part of all that a sweep depends on; ``data``: of those of the run."""
+    known = repr((lengths, sorted((data or {}).items())))
+    return np.frombuffer(hashed(named_leaves(inputs), known.encode()), np.uint8)
 
 
 def _numbers(parts: dict[str, Any]) -> dict[str, float]:

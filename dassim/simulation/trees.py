@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -42,6 +43,20 @@ def replace_leaves(tree: Tree, new: Mapping[str, Any]) -> Tree:
     if unknown:
         raise KeyError(f"found no {unknown[0]!r}; the leaves are {', '.join(leaves)}")
     return jax.tree.unflatten(jax.tree.structure(tree), list({**leaves, **new}.values()))
+
+
+def hashed(leaves: Mapping[str, Any], start: bytes = b"") -> bytes:
+    """A hash of ``start`` and of arrays: their names, types, shapes and bits, in this order.
+
+    >>> hashed({"u": 1.0}) == hashed({"u": 1.0}), hashed({"u": 1.0}) == hashed({"v": 1.0})
+    (True, False)
+    """
+    digest = hashlib.sha256(start)
+    for name, leaf in leaves.items():
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.digest()
 
 
 def differentiable(tree: Tree) -> Tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 
 import jax
@@ -200,12 +201,19 @@ def test_an_interrupted_sweep_goes_on_bitwise(comm, store, schedule, writes):
     assert store.names() == set()
 
 
-def test_a_sweep_does_not_go_on_from_that_of_other_inputs(comm, store):
+@pytest.mark.parametrize("other", ["inputs", "data"])
+def test_a_sweep_does_not_go_on_from_that_of_other_inputs_or_data(comm, store, other):
     model = TracerModel.create(SHAPE, comm=comm)
     run, inputs = tracer_run(model), tracer_inputs(model)
-    other = inputs._replace(state=TracerState(0.9 * inputs.state.tracer, inputs.state.time))
+    if other == "inputs":
+        state = TracerState(0.9 * inputs.state.tracer, inputs.state.time)
+        started = run, inputs._replace(state=state)
+    else:
+        one_rank_has_other = b"others" if comm.rank == comm.size - 1 else b"these"
+        started = dataclasses.replace(run, identity={"field": one_rank_has_other}), inputs
+        run = dataclasses.replace(run, identity={"field": b"these"})
     with pytest.raises(InterruptedSweepError):
-        cost_and_gradient(run, other, SCHEDULES["all on disk"], FailingStore(store, 8))
+        cost_and_gradient(*started, SCHEDULES["all on disk"], FailingStore(store, 8))
     found = cost_and_gradient(run, inputs, SCHEDULES["all on disk"], store)
     assert found.tally.reversed == len(LENGTHS)
     expected = cost_and_gradient(run, inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -99,3 +100,18 @@ def test_checkpoints_of_fewer_ranks_are_refused(comm, objective, folder, evaluat
     comm.barrier()
     with pytest.raises(RunError, match=r"found .*checkpoint.* of 1 .*the number and the layout of"):
         recovered(objective, folder / "alone", resume=True)
+
+
+def test_other_data_on_one_rank_are_refused_by_all(comm, objective, folder):
+    def cost_of(name, data=b"these"):
+        return replace(objective, run=replace(objective.run, identity={name: data}))
+
+    last = comm.rank == comm.size - 1
+    recovered(cost_of("Jo"), folder / "data", 2)
+    for other, names in (
+        (cost_of("Jo", b"others" if last else b"these"), "Jo"),
+        (cost_of("Jo.2" if last else "Jo"), "Jo, Jo.2"),
+    ):
+        with pytest.raises(RunError, match=f"^found other values of {names} than .* in another fo"):
+            recovered(other, folder / "data", resume=True)
+    assert recovered(cost_of("Jo"), folder / "data", resume=True).result.state.evaluations == 6

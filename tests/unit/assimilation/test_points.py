@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,42 +16,15 @@ from dassim.assimilation.departures import departures
 from dassim.assimilation.points import PointData, PointTerm
 from dassim.assimilation.transform import ControlTransform, Identity
 from dassim.assimilation.window import Window
-from dassim.grid import Grid
 from dassim.io.observations import joined
 from dassim.observations.placing import Moments, Placer
 from dassim.observations.rejections import Reason
-from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
 from dassim.simulation.segments import RunInputs, Segment
 from tests.models.observed import NX, NY, NZ, VARIABLES, sea, table
+from tests.models.warming import STEP, Warming, WarmState
 
-STEP = 100.0
 WINDOW = Window.of(0, 6, 2)
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class WarmState:
-    T: jax.Array
-    eta: jax.Array
-
-
-class Warming(eqx.Module):
-    """Every step adds the parameter to T."""
-
-    grid: Grid
-    time_step: float = eqx.field(static=True, default=STEP)
-
-    @property
-    def domain(self) -> Domain:
-        return self.grid.domain
-
-    @property
-    def variables(self):
-        return VARIABLES
-
-    def step(self, parameters, state):
-        return WarmState(state.T + parameters, state.eta)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +65,24 @@ def test_every_step_has_arrays_of_one_length_and_no_weight_where_there_is_nothin
     assert [each.weights.tolist() for each in T] == [[2.0, 0.0, 0.0], [2.0, 4.0, 2.0], [0.0] * 3]
     assert T[1].values.tolist() == [2.0, 2.5, 9.0]
     assert some.count() == {"Jo.T": 4, "Jo.eta": 1}
+
+
+def test_the_identity_is_that_of_what_is_compared(model, some):
+    columns = {"time": [150.0, 360.0, 420.0, 440.0], "error": [0.5, 0.5, 0.25, 0.5]}
+
+    def identity(*values, **change):
+        T = table(**columns | change, value=values)
+        return points(model, {"T": T, "eta": table(kind="eta", time=600.0)}).identity
+
+    assert identity(1.0, 2.0, 2.5, 9.0) == some.identity
+    assert identity(1.0, 2.0, 2.5 * (1.0 + 1e-15), 9.0) == some.identity
+    for other in (
+        identity(1.0, 2.0, 2.6, 9.0),
+        identity(1.0, 2.0, 2.5, 9.0, error=1.0),
+        identity(1.0, 2.0, 2.5, 9.0, depth=150.0),
+    ):
+        assert other["Jo.T"] != some.identity["Jo.T"]
+        assert other["Jo.eta"] == some.identity["Jo.eta"]
 
 
 def test_departures_and_the_background_check(model, inputs, some):

@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 
-from dassim.assimilation.data import DataError, StateData, require_finite, states_at
+from dassim.assimilation.data import DataError, StateData, examined, states_at
 from dassim.assimilation.recovery import Recovery
 from dassim.assimilation.window import Window
 from dassim.cli.twin import build_twin
@@ -156,8 +156,8 @@ def test_data_that_are_not_finite_are_refused(plate, nature):
     entries = states_at(series, window.ends, build_clock(plate), weights)
     source = StateData(series, entries, weights, {"T": "Jo.T"})
     with pytest.raises(DataError, match=r"T02-00-00: found 3 values of T that are not finite"):
-        require_finite(source)
-    require_finite(replace(source, entries={3: entries[3]}))
+        examined(source)
+    examined(replace(source, entries={3: entries[3]}))
 
 
 # -- scores ---------------------------------------------------------------------------------------
