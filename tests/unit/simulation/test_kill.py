@@ -37,6 +37,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, expected, way):
     assert kill.newest is not None
 
 
+@pytest.mark.timeout(300)
 def test_a_killed_minimisation_resumes_to_the_same_bits(tmp_path):
     alone, disturbed = (tmp_path / name for name in ("alone", "disturbed"))
     chance = random.Random(1)
