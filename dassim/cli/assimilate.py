@@ -11,6 +11,7 @@ from dassim.cli.options import FolderOption, NamelistPath, Overrides, WallClock,
 from dassim.cli.run import CONTINUE_ME, FAILED, UNSTABLE
 
 if TYPE_CHECKING:
+    from dassim.assimilation.lbfgs import Stop
     from dassim.assimilation.recovery import Recovered, Recovery
     from dassim.config import Loaded, Namelist
     from dassim.config.experiment import Experiment
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from dassim.simulation.folder import RunFolder
     from dassim.simulation.signals import StopRequest
     from dassim.simulation.timing import Stopwatch
+
+NO_STEP = ("LINE_SEARCH", "HALVINGS")
+"""Ends of a search that has failed."""
 
 
 def command(
@@ -44,8 +48,8 @@ def command(
 
     SIGTERM, SIGUSR1 and the end of the wall-clock time stop it after an evaluation. Exit codes:
     0 it is at its end, 75 it was stopped and wants to be resumed, 1 it cannot go on, as with a
-    gradient that is not finite, 2 the namelist cannot be used, 3 the cost is not finite wherever it
-    was tried.
+    gradient that is not finite, or along which no step at all lowers the cost, 2 the namelist
+    cannot be used, 3 the cost is not finite wherever it was tried.
     """
     from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
@@ -149,12 +153,15 @@ def recover_and_write(
     finally:
         if isinstance(teller, LiveReporter):
             teller.close()
-    stop = recovered.result.stop
+    stop, history = recovered.result.stop, recovered.result.state.history
     if stop.name == "WALL_CLOCK":
         _say(comm, f"stopped: {stop.value}; go on with --resume")
         return CONTINUE_ME, recovered
-    if not recovered.result.state.history:
+    if not history:
         return no_analysis(recovery), recovered
+    steps = sum(record.of_cost for record in history) - 1
+    if stop.name in NO_STEP and steps == 0:
+        return no_step(recovery, stop), recovered
     analysis = RunFolder(folder.path / ANALYSIS)
     aside = make_way(recovery, recovered, analysis)
     if aside is not None:
@@ -188,6 +195,16 @@ def no_analysis(recovery: Recovery) -> int:
         f"no analysis: found {found}, at the first guess; expected numbers; {remedy}",
     )
     return UNSTABLE if bad else FAILED
+
+
+def no_step(recovery: Recovery, stop: Stop) -> int:
+    """Say that no step from the first guess was accepted, in this call or before; the exit code."""
+    _say(
+        recovery.comm,
+        f"no analysis: found, at the first guess, that {stop.value}; expected a step that lowers "
+        f"it; run dassim verify-adjoint; a first guess that is at the minimum needs no recovery",
+    )
+    return FAILED
 
 
 def summary(recovery: Recovery, recovered: Recovered) -> str:

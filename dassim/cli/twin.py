@@ -40,7 +40,8 @@ def command(
     The sections assimilation and twin of the namelist say how. In the folder: nature/ is a run,
     analysis/ a run to go on with, iterations.csv and scores.csv are tables, figures/index.html
     shows them. Exit codes: 0 it is at its end, 75 it was stopped and wants to be resumed, 1 it
-    cannot go on, 2 the namelist cannot be used, 3 a run became unstable.
+    cannot go on, or no step at all from the first guess lowers the cost, 2 the namelist cannot be
+    used, 3 a run became unstable.
     """
     from dassim.cli.programs import prepare_jax
     from dassim.cli.ranks import agreed, leave
@@ -211,6 +212,7 @@ def tell(scores: Scores, recovery: Recovery, path: Path) -> None:
     """The table of scores, printed; by time as CSV."""
     from dassim.assimilation.scores import COLUMNS
     from dassim.assimilation.tables import plain_table
+    from dassim.io.durable import write_text
 
     typer.echo("root-mean-square errors against the nature run")
     typer.echo(plain_table(COLUMNS, scores.rows()))
@@ -219,7 +221,7 @@ def tell(scores: Scores, recovery: Recovery, path: Path) -> None:
         for step, found in by_step.items():
             seconds = recovery.clock.seconds(step)
             lines += [f"{name},{v},{step},{seconds!r},{e!r}" for v, e in found.items()]
-    (path / SCORES).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path / SCORES, "\n".join(lines) + "\n")
 
 
 def draw(scores: Scores, recovery: Recovery, results: Any, path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ import xarray as xr
 import yaml
 
 import dassim as library
+from dassim.assimilation.cost import FourDVar
+from dassim.assimilation.lbfgs import Evaluation
 from dassim.cli.figures import recovery as recovery_figures
 from dassim.config.experiment import Experiment
 from dassim.parallel import SerialCommunicator
@@ -35,6 +38,13 @@ SECTIONS = {
         "forecast": "10 min",
     },
 }
+
+INCREMENTAL = SECTIONS["assimilation"] | {
+    "minimiser": {"type": "incremental", "outer": 2, "inner": 4},
+    "background": {"type": "uncorrelated"},
+}
+
+ITERATIONS = "assimilation.minimiser.iterations"
 
 
 @pytest.fixture
@@ -191,6 +201,43 @@ def test_what_is_not_finite_is_named(
     assert result.out.splitlines()[-1].startswith(f"no analysis: found {words}")
 
 
+@pytest.fixture
+def ascending(monkeypatch):
+    """From when it is called, gradients have the wrong sign."""
+    evaluate = FourDVar.__call__
+
+    def wrong(self, control):
+        found = evaluate(self, control)
+        return Evaluation(found.shares, jax.tree.map(jnp.negative, found.gradient))
+
+    return lambda: monkeypatch.setattr(FourDVar, "__call__", wrong)
+
+
+@pytest.mark.parametrize("minimiser", ["lbfgs", "incremental"])
+def test_a_search_without_one_step_is_no_success(dassim, namelist, tmp_path, ascending, minimiser):
+    ascending()
+    section = INCREMENTAL if minimiser == "incremental" else SECTIONS["assimilation"]
+    result = dassim("twin", namelist(assimilation=section), "-o", tmp_path)
+    assert result.code == 1
+    words = result.out.splitlines()[-1]
+    assert words.startswith("no analysis: found, at the first guess, that no ")
+    assert "lowers the cost" in words and "run dassim verify-adjoint" in words
+    assert not (tmp_path / "analysis").exists() and not (tmp_path / "scores.csv").exists()
+
+
+def test_a_search_that_fails_after_its_first_steps_leaves_what_they_reached(
+    dassim, namelist, tmp_path, ascending, monkeypatch
+):
+    monkeypatch.setattr("dassim.cli.twin.conclude", lambda *_: None)
+    path = namelist()
+    assert dassim("twin", path, "-o", tmp_path, "--set", f"{ITERATIONS}=1").code == 0
+    ascending()
+    result = dassim("twin", path, "-o", tmp_path, "--resume")
+    assert (result.code, result.err) == (0, "")
+    assert "ended: no step along the steepest descent lowers the cost" in result.out
+    assert (tmp_path / "analysis").exists()
+
+
 FIGURES = {
     "increments": {"T_increment.png"},
     "departures": {"T_minus_first_guess.png", "T_minus_analysis.png", "departures.png"},
@@ -260,9 +307,6 @@ def test_dassim_run_goes_on_from_the_analysis(dassim, namelist, tmp_path):
     assert end.steps[-1] == 60
 
 
-ITERATIONS = "assimilation.minimiser.iterations"
-
-
 def restarts(folder):
     return sorted(path.name[11:] for path in (folder / "restarts").iterdir())
 
@@ -317,12 +361,6 @@ def test_a_stopped_recovery_goes_on_with_the_same_numbers(dassim, namelist, tmp_
         codes.append(dassim("twin", path, "-o", folder, "--resume", "--wall-clock", "1 ms").code)
     assert codes[-1] == 0
     assert without_clock(rows(folder)) == without_clock(rows(tmp_path / "whole"))
-
-
-INCREMENTAL = SECTIONS["assimilation"] | {
-    "minimiser": {"type": "incremental", "outer": 2, "inner": 4},
-    "background": {"type": "uncorrelated"},
-}
 
 
 def test_incremental_4d_var_recovers_the_state_and_tells_its_errors(dassim, namelist, tmp_path):
