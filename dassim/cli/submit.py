@@ -167,6 +167,7 @@ def _submit(
 ) -> tuple[str, ...]:
     """The numbers of the jobs. All are submitted, or none."""
     from dassim.cli.jobs import SubmitError, script, submitted, tested, withdrawn
+    from dassim.io.durable import write_text
 
     folder = run / SUBMISSIONS
     texts = [script(step, place, home, folder) for step in steps]
@@ -180,7 +181,7 @@ def _submit(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in zip(files, texts, strict=True):
-            file.write_text(text, encoding="utf-8")
+            write_text(file, text)
     except OSError as error:
         found = f"cannot write to the folder {folder} ({error.strerror})"
         raise SubmitError(f"{found}; choose one that can be written, by --folder") from None
@@ -200,6 +201,7 @@ def _note(
     steps: tuple[Job, ...], numbers: tuple[str, ...], place: Site, home: Path, run: Path, text: str
 ) -> None:
     """Beside the scripts: commit, lock, versions, site, resolved namelist, numbers of the jobs."""
+    from dassim.io.durable import write_text
     from dassim.provenance import versions
 
     lock = home.parent / "uv.lock"
@@ -214,7 +216,7 @@ def _note(
         "namelist": text,
     }
     file = run / SUBMISSIONS / f"{_now()}.json"
-    file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(record, indent=2) + "\n")
 
 
 def _notice(folder: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dassim.cli.figures.gallery import Shown
+from dassim.io.durable import write_text
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1180px; margin: 2em auto;
@@ -37,7 +38,8 @@ def write(path: Path, data: Any, run: Path, shown: Sequence[Shown]) -> None:
         for each in shown
     )
     namelist = escape(str(attributes.get("namelist", "")))
-    path.write_text(
+    write_text(
+        path,
         f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -55,7 +57,6 @@ def write(path: Path, data: Any, run: Path, shown: Sequence[Shown]) -> None:
 </body>
 </html>
 """,
-        encoding="utf-8",
     )
 
 

@@ -20,6 +20,7 @@ from dassim.assimilation.cost import FourDVar
 from dassim.assimilation.lbfgs import Evaluation
 from dassim.cli.figures import recovery as recovery_figures
 from dassim.config.experiment import Experiment
+from dassim.io import durable
 from dassim.parallel import SerialCommunicator
 from dassim.simulation.snapshots import StateSeries
 from tests.models.plate import Plate
@@ -127,6 +128,24 @@ def test_a_disk_that_is_full_at_the_end_is_said_in_one_line(
     result = dassim("twin", namelist(assimilation=section), "-o", tmp_path / "twin")
     assert result.code == 1
     assert result.err == "dassim twin: [Errno 28] No space left on device: 'the disk'\n"
+
+
+def test_results_are_replaced_wholly_or_not_at_all(dassim, namelist, tmp_path, monkeypatch):
+    path, publish = namelist(), durable.publish_file
+    monkeypatch.setattr("dassim.cli.twin.draw", lambda *_: None)
+    assert dassim("twin", path, "-o", tmp_path, "--set", f"{ITERATIONS}=1").code == 0
+    for name in ("analysis/namelist.yaml", "analysis/analysis.json", "scores.csv"):
+        before = (tmp_path / name).read_bytes()
+
+        def full(unfinished, file, name=name):
+            if file == tmp_path / name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+            publish(unfinished, file)
+
+        monkeypatch.setattr(durable, "publish_file", full)
+        result = dassim("twin", path, "-o", tmp_path, "--resume", "--set", f"{ITERATIONS}=2")
+        assert result.code == 1 and "No space left on device" in result.err
+        assert (tmp_path / name).read_bytes() == before
 
 
 def test_a_first_guess_that_is_true_is_its_own_analysis(dassim, namelist, tmp_path):
