@@ -81,6 +81,11 @@ class TaylorTest:
             return all(remainder <= self.floor for remainder in self.remainders[1:])
         return abs(self.order - 2.0) < 0.1
 
+    @property
+    def unseen(self) -> bool:
+        """Whether it passes by remainders that are all round-off, and show no order."""
+        return self.passed and self.order is None
+
     def __str__(self) -> str:
         rows = list(zip(self.steps, self.remainders, self.orders, strict=True))
         table = plain_table(["step", "remainder", "order"], rows)
@@ -107,10 +112,16 @@ class TaylorTests:
         return all(test.passed for test in self.tests)
 
     def __str__(self) -> str:
-        rows = [(t.name, t.remainders[0], t.order, _word(t.passed)) for t in self.tests]
+        words = ["not seen" if test.unseen else _word(test.passed) for test in self.tests]
+        rows = [
+            (test.name, test.remainders[0], test.order, word)
+            for test, word in zip(self.tests, words, strict=True)
+        ]
         table = plain_table(["by", "largest remainder", "order", ""], rows)
         failed = [str(test) for test in self.tests if not test.passed]
         criterion = "orders of 2, or remainders that are round-off"
+        if unseen := sum(test.unseen for test in self.tests):
+            criterion += f"; {unseen} of {len(self.tests)} not seen"
         summary = f"Taylor tests: {self.name}\n{table}\n{_verdict(self.passed, criterion)}"
         return "\n\n".join([summary, *failed])
 

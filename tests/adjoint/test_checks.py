@@ -10,6 +10,8 @@ from jax.custom_derivatives import linear_call
 
 from dassim.assimilation.checks import (
     NEARBY,
+    TaylorTest,
+    TaylorTests,
     compare_gradients,
     dot_product_test,
     joined,
@@ -115,6 +117,21 @@ def test_a_linear_cost_passes_the_taylor_test_at_round_off():
     point = Control({"x": jnp.ones((1, 8))})
     test = taylor_test(evaluate, point, random_like(model.domain, point, 0), space)
     assert test.passed and test.order is None
+
+
+def test_parameters_of_which_no_order_is_seen_are_told():
+    steps = (1e-1, 1e-2, 1e-3)
+    seen = TaylorTest(steps, (1e-2, 1e-4, 1e-6), 1e-12, "drag")
+    unseen = TaylorTest(steps, (1e-14, 1e-14, 1e-14), 1e-12, "tilt")
+    wrong = TaylorTest(steps, (1e-2, 1e-3, 1e-4), 1e-12, "wind")
+    tests = TaylorTests("by each", (seen, unseen))
+    *rows, summary = str(tests).splitlines()
+    assert tests.passed
+    assert [" ".join(row.split()[3:]) for row in rows[2:]] == ["passed", "not seen"]
+    assert summary.startswith("passed: ") and summary.endswith("; 1 of 2 not seen")
+    assert "not seen" not in str(TaylorTests("by each", (seen,)))
+    failed = str(TaylorTests("by each", (seen, unseen, wrong)))
+    assert "FAILED: orders of 2" in failed and "; 1 of 3 not seen" in failed
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-12, 1e-9])
