@@ -40,11 +40,14 @@ class Stencil(NamedTuple):
 def interpolated(domain: Domain, values: jax.Array, stencil: Stencil) -> jax.Array:
     """Owned ``values (nz, ny, nx)`` or ``(ny, nx)`` at the observations ``(n,)`` of this rank.
 
-    Differentiable. All ranks call this together.
+    Differentiable. All ranks call this together, those without observations, too.
     """
     wide = domain.exchange(values, HALO).ravel()
-    weight = jnp.asarray(stencil.weight, values.dtype)
-    return jnp.sum(weight * wide[jnp.asarray(stencil.index)], axis=-1)
+    # One row more, without weight: JAX takes nothing at all from an array for a constant, and a
+    # rank without observations would leave the exchange out of its way back.
+    index, weight = (jnp.pad(jnp.asarray(each), ((0, 1), (0, 0))) for each in stencil)
+    found = jnp.sum(weight.astype(values.dtype) * wide[index], axis=-1)
+    return jax.lax.slice_in_dim(found, 0, len(found) - 1)
 
 
 class Place(NamedTuple):
