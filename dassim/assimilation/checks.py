@@ -212,7 +212,7 @@ def round_off(value: Callable[[float], float]) -> float:
     """
 
     def near(place: float) -> float:
-        values = np.array([value(place * (1.0 + 0.05 * k)) for k in range(-3, 4)])
+        values = np.array([value(place * (1.0 + 0.05 * k)) for k in range(-4, 5)])
         if not np.isfinite(values).all():
             return 0.0
         return float(np.sqrt(np.mean(np.diff(values, 4) ** 2) / math.comb(8, 4)))

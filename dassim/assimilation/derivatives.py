@@ -87,10 +87,10 @@ class KeptDerivatives:
 
     def _identity(self) -> np.ndarray:
         """A hash of this rank's part of all that the derivatives depend on."""
-        transform = self.objective.transform
+        run, transform = self.objective.run, self.objective.transform
         inputs = physical(transform, transform.zero())
         digest = hashlib.sha256(self.about.encode())
-        digest.update(fingerprint(self.objective.run.lengths, inputs).tobytes())
+        digest.update(fingerprint(run.lengths, inputs, run.identity).tobytes())
         return np.frombuffer(digest.digest(), np.uint8)
 
 
@@ -125,7 +125,7 @@ class ComparisonTable:
         with self.path.open(newline="") as file:
             try:
                 return tuple(map(_comparison, csv.DictReader(file)))
-            except (KeyError, TypeError, ValueError):  # changed by someone
+            except (csv.Error, KeyError, TypeError, ValueError):  # changed by someone
                 return ()
 
     def _on_root(self, action: Callable[[], T]) -> T:

@@ -22,6 +22,7 @@ from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
 from dassim.simulation.checkpoints import IN_MEMORY, Schedule, Store
 from dassim.simulation.segments import Parts, RunInputs, Segment, SegmentData
+from dassim.simulation.trees import hashed, rounded
 
 CLEAR = 0.1
 """Points whose derivative is at least this part of the largest one are compared with finite
@@ -58,7 +59,12 @@ def objective_at_end(
     """The number after all segments by the leaves ``names`` (distributed, replicated) of
     ``inputs``; the misfit of ``segment`` is a :class:`Goal`."""
     last = len(lengths) - 1
-    run = Run(segment, lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
+    run = Run(
+        segment,
+        lengths,
+        lambda k: SegmentData(end=jnp.asarray(float(k == last))),
+        {"model": hashed(rounded(segment.model))},
+    )
     return FourDVar(run, ControlTransform(inputs, Identity(), *names), (), schedule, disk)
 
 

@@ -45,7 +45,7 @@ from dassim.simulation.checkpoints import IN_MEMORY, Schedule, bytes_of_state, s
 from dassim.simulation.clock import Clock
 from dassim.simulation.model import Model
 from dassim.simulation.segments import Rematerialisation, Segment, interior_of_a_step
-from dassim.simulation.trees import differentiable, hashed, named_leaves
+from dassim.simulation.trees import differentiable, hashed, rounded
 
 SECTION = ("assimilation",)
 
@@ -235,8 +235,8 @@ def build_recovery(
     path = build_gravity_waves(section.gravity_waves, model, first_guess)
     segment = Segment(model, ObservationCost(terms), corrected, rematerialisation, path)
     identity = {name: of for each in (*sources, points) for name, of in each.identity.items()}
-    if section.first_guess is not None:
-        identity["first_guess"] = hashed(named_leaves(first_guess))
+    given = {"first_guess": first_guess, "model": model, "parameters": experiment.parameters}
+    identity |= {name: hashed(rounded(tree)) for name, tree in given.items()}
     run = Run(segment, window.lengths, at_ends(window, (*sources, points)), identity)
     if points.has_check:
         against = departures(run, unknowns.inputs)

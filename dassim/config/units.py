@@ -205,7 +205,10 @@ def convert(number: float, unit: str, target: str) -> float:
         raise UnitError(f", {_kind_of(units)}")
     if target.startswith("delta_") and f"delta_{units}" in registry:
         units = registry.Unit(f"delta_{units}")
-    return float(registry.Quantity(number, units).to(goal).magnitude)
+    try:
+        return float(registry.Quantity(number, units).to(goal).magnitude)
+    except TypeError:  # pint's, of temperatures among other factors
+        raise UnitError(f", which does not convert to {target}") from None
 
 
 def linear(unit: str, target: str) -> tuple[float, float]:
@@ -219,27 +222,46 @@ def linear(unit: str, target: str) -> tuple[float, float]:
         return 1.0, 0.0
     goal = "g/kg" if target in SALINITY else target
     offset = convert(0.0, spelled, goal)
+    if target in NUMBERS and spelled not in SPELLINGS[target]:
+        raise UnitError(f", which is not known as {NUMBERS[target]}")
     return convert(1.0, spelled, goal) - offset, offset
 
 
+def _spelling(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE)
+
+
 TEMPERATURES = {
-    "degC": re.compile(r"(deg(ree)?s?[ _]?)?c(elsius)?", re.IGNORECASE),
-    "K": re.compile(r"(deg(ree)?s?[ _]?)?k(elvins?)?", re.IGNORECASE),
+    "degC": _spelling(r"(deg(ree)?s?[ _]?)?c(elsius)?"),
+    "K": _spelling(r"(deg(ree)?s?[ _]?)?k(elvins?)?"),
 }
 
 SALINITY = dict.fromkeys(
     ("1e-3", "g kg-1"),
-    re.compile(r"1|1e-0?3|0?\.001|psu|pss(-?78)?|g ?/ ?kg|g kg(\^|\*\*)?-1", re.IGNORECASE),
+    _spelling(
+        r"-|1|none|unitless|dimensionless|1e-0?3|10\^-3|0?\.001|psu|practical salinity units?|"
+        r"pss(-?78)?|ppt|per ?mil(le)?|parts per thousand|g ?/ ?kg|g kg(\^|\*\*)?-1"
+    ),
 )
 
 SPELLINGS = {
     "degC": TEMPERATURES,
     "K": TEMPERATURES,
-    "degrees": {"degrees": re.compile(r"deg(ree)?s?([ _]?(n(orth)?|e(ast)?))?", re.IGNORECASE)},
-    **{unit: {unit: SALINITY[unit]} for unit in SALINITY},
+    "dbar": {"mbar": _spelling(r"mb(ar)?|millibars?")},
+    "degrees": {
+        "degrees": _spelling(r"deg(ree)?s?([ _]?(n(orth)?|e(ast)?))?"),
+        "radians": _spelling(r"rad(ian)?s?"),
+    },
+    **{
+        unit: {unit: spelling, "kg/kg": _spelling(r"kg ?/ ?kg|kg kg(\^|\*\*)?-1")}
+        for unit, spelling in SALINITY.items()
+    },
 }
 """How files spell units that pint spells in another way, or takes for others, such as C for the
 coulomb: by the unit that they are to become."""
+
+NUMBERS = {"degrees": "an angle", **dict.fromkeys(SALINITY, "a salinity")}
+"""Units that pint takes for plain numbers, and would convert into each other."""
 
 
 def _spelled(unit: str, target: str) -> str:

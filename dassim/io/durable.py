@@ -70,7 +70,7 @@ def publish_file(unfinished: Path, path: Path) -> None:
 def publish_folder(unfinished: Path, path: Path) -> None:
     """Give the folder ``unfinished`` the name ``path``, in place of what may have it."""
     sync_folder(unfinished)
-    aside = _set_aside(path) if path.exists() else None
+    aside = _on_its_way_out(path) if path.exists() else None
     unfinished.rename(path)
     sync_folder(path.parent)
     if aside is not None:
@@ -79,10 +79,10 @@ def publish_folder(unfinished: Path, path: Path) -> None:
 
 def remove_folder(path: Path) -> None:
     """Remove a folder; one that is half removed no longer has its name."""
-    shutil.rmtree(_set_aside(path), ignore_errors=True)
+    shutil.rmtree(_on_its_way_out(path), ignore_errors=True)
 
 
-def _set_aside(path: Path) -> Path:
+def _on_its_way_out(path: Path) -> Path:
     """The folder under the name of one on its way out, in place of what a killed run left there."""
     aside = path.with_name(f"{REMOVED}{path.name}")
     shutil.rmtree(aside, ignore_errors=True)

@@ -59,6 +59,13 @@ def hashed(leaves: Mapping[str, Any], start: bytes = b"") -> bytes:
     return digest.digest()
 
 
+def rounded(tree: Any) -> dict[str, np.ndarray]:
+    """Arrays of ``tree`` by their names, in single precision: what is computed anew may differ in
+    its last digits on another machine."""
+    arrays = named_leaves(eqx.filter(tree, eqx.is_array))
+    return {name: np.asarray(leaf, np.float32) for name, leaf in arrays.items()}
+
+
 def differentiable(tree: Tree) -> Tree:
     """``tree`` with ``None`` in place of all that is not a floating-point array."""
     return eqx.filter(tree, eqx.is_inexact_array)

@@ -43,6 +43,7 @@ class Ended:
         """An error has become at least so many times smaller; one that is not scored has not."""
         before, after = (self.errors(run, variable)[when] for run in ("first guess", "analysis"))
         times = before / after if after else math.inf
+        times = times if before > 0.0 else math.nan  # nothing was wrong
         return Check(f"error of {variable} {PLACES[when]} falls", least, times, bound="above")
 
     def costs(self) -> list[float]:

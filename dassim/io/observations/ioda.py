@@ -94,14 +94,14 @@ def read_ioda(
         _require_one_length(dataset, present, path)
         models = tuple(dict.fromkeys(names[name] for name in present))
         measured = {}
+        in_model = {name: units.variables.get(names[name]) for name in present}
         for name in present:
-            unit = "degC" if name in SALINITY_OF else units.variables.get(names[name])
-            measured[name] = _measured(dataset, name, path, unit, units, accept)
+            measured[name] = _measured(dataset, name, path, in_model[name], units, accept)
     pressure = pressure_from_depth(depth, columns["y"])
     parts = []
     for name in present:
         value, good, error = measured[name]
-        if name in SALINITY_OF:
+        if name in SALINITY_OF and in_model[name] == "degC":  # of water
             salinity, good_salinity, _ = measured.get(SALINITY_OF[name], (np.nan, False, np.nan))
             value = model_temperature(value, salinity, good_salinity, pressure, teos10=teos10)
         elif name in SALINITY_OF.values() and teos10:

@@ -101,6 +101,20 @@ def test_a_run_that_has_changed_is_refused(dassim, natures, tmp_path):
     assert "found other values of Jo.T, first_guess than this recovery began with" in refused.err
 
 
+def test_a_start_that_has_changed_is_refused(dassim, natures, tmp_path, monkeypatch):
+    """As behind the same path of a file."""
+    one, _ = natures
+    section = assimilation(data=[{"run": str(one), **STATES}])
+    path = written(tmp_path / "box.yaml", source="file", assimilation=section)
+    command, folder = ("assimilate", path, "-o"), tmp_path / "a"
+    monkeypatch.setitem(STARTS, "file", 3)
+    assert dassim(*command, folder, "--wall-clock", "1 ms").code == STOPPED
+    monkeypatch.setitem(STARTS, "file", 4)
+    refused = dassim(*command, folder, "--resume")
+    assert refused.code == 1
+    assert "found other values of first_guess than this recovery began with" in refused.err
+
+
 @pytest.fixture
 def warming(monkeypatch):
     """What the namelist describes is water that warms."""

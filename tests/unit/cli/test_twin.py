@@ -222,14 +222,17 @@ def test_what_is_not_finite_is_named(
 
 @pytest.fixture
 def ascending(monkeypatch):
-    """From when it is called, gradients have the wrong sign."""
+    """From when it is called, gradients have the wrong sign, and a size."""
     evaluate = FourDVar.__call__
 
-    def wrong(self, control):
-        found = evaluate(self, control)
-        return Evaluation(found.shares, jax.tree.map(jnp.negative, found.gradient))
+    def begin(size=1.0):
+        def wrong(self, control):
+            found = evaluate(self, control)
+            return Evaluation(found.shares, jax.tree.map(lambda g: -size * g, found.gradient))
 
-    return lambda: monkeypatch.setattr(FourDVar, "__call__", wrong)
+        monkeypatch.setattr(FourDVar, "__call__", wrong)
+
+    return begin
 
 
 @pytest.mark.parametrize("minimiser", ["lbfgs", "incremental"])
@@ -242,6 +245,17 @@ def test_a_search_without_one_step_is_no_success(dassim, namelist, tmp_path, asc
     assert words.startswith("no analysis: found, at the first guess, that no ")
     assert "lowers the cost" in words and "run dassim verify-adjoint" in words
     assert not (tmp_path / "analysis").exists() and not (tmp_path / "scores.csv").exists()
+
+
+def test_a_first_guess_at_the_minimum_is_the_analysis(
+    dassim, namelist, tmp_path, ascending, monkeypatch
+):
+    monkeypatch.setattr("dassim.cli.twin.conclude", lambda *_: None)
+    ascending(1e-9)  # as round-off is, which points anywhere
+    result = dassim("twin", namelist(), "-o", tmp_path)
+    assert (result.code, result.err) == (0, "")
+    assert "ended: no step along the steepest descent lowers the cost" in result.out
+    assert (tmp_path / "analysis").exists()
 
 
 def test_a_search_that_fails_after_its_first_steps_leaves_what_they_reached(

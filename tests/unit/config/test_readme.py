@@ -13,6 +13,7 @@ def test_the_namelist_of_the_readme_is_valid(tmp_path, monkeypatch, data_directo
     base = str(PROJECT / "namelists" / "ocean")
     path.write_text(yaml_example("floats").replace("namelists/ocean", base))
     namelist = load(path, Namelist).namelist
+    assert namelist.time.calendar == "standard"  # that of real observations
     assert [source.type for source in namelist.assimilation.observations] == [
         "argo",
         "table",

@@ -155,6 +155,7 @@ def test_json_schema_takes_numbers_and_text():
         (("K", "k", "kelvin", "Kelvin", "degree_Kelvin"), "K"),
         (("degrees", "degree_north", "degrees_east", "degreeN", "degrees_E", "deg"), "degrees"),
         (("1", "1e-3", "0.001", "psu", "PSU", "PSS-78", "g kg-1", "g/kg"), "1e-3"),
+        (("ppt", "per mil", "unitless", "dimensionless", "practical salinity unit", "-"), "1e-3"),
     ],
 )
 def test_units_as_files_spell_them(spellings, target):
@@ -168,3 +169,17 @@ def test_units_of_files_are_converted():
     assert linear("cm/s", "m s-1") == (0.01, 0.0)
     with pytest.raises(UnitError, match="a mass"):
         linear("kg", "degC")
+
+
+@pytest.mark.parametrize(
+    ("unit", "target"),
+    [("degrees", "1e-3"), ("1", "degrees"), ("percent", "1e-3"), ("celsius degree", "degC")],
+)
+def test_plain_numbers_of_another_kind_are_refused(unit, target):
+    with pytest.raises(UnitError):
+        linear(unit, target)
+
+
+def test_angles_and_pressures_of_files_are_converted():
+    assert linear("radians", "degrees") == (pytest.approx(57.29577951), 0.0)
+    assert linear("mb", "dbar") == (pytest.approx(0.01), 0.0)

@@ -400,6 +400,8 @@ def test_the_units_of_ioda_files_become_those_of_the_model(tmp_path):
         names={"airTemperature": "T"},
     )
     assert air.value.tolist() == [283.15, 284.15]
+    ground = read_ioda(path, CLOCK, Units({"Ts": "K"}, linear), names={"waterTemperature": "Ts"})
+    assert ground.value.tolist() == [283.15, 284.15]
 
 
 @pytest.mark.parametrize(
