@@ -98,6 +98,7 @@ class Field:
         """The ``(ny, nx) = shape`` owned points: ``(nz, ny, nx)``, or ``(ny, nx)`` where constant
         along z."""
         data = self.data
+        starts, stops = [0] * data.ndim, list(data.shape)
         for axis, n in ((Y, shape[0]), (X, shape[1])):
             span = self.spans[axis]
             if span is None:
@@ -109,7 +110,8 @@ class Field:
                     f"ones are 0..{n - 1}: exchange a halo wider by "
                     f"{max(have.start, n - have.stop)}"
                 )
-            data = jax.lax.slice_in_dim(data, -span.start, n - span.start, axis=axis)
+            starts[axis], stops[axis] = -span.start, n - span.start
+        data = jax.lax.slice(data, starts, stops)
         data = jnp.broadcast_to(data, (data.shape[0], *shape))
         return data[0] if self.spans[Z] is None else data
 

@@ -86,6 +86,12 @@ PARTS = (
         (command("restarts", ranks=2),),
         ("--repetitions", "2", "--gigabytes", "0.1"),
     ),
+    Part(
+        "predictions",
+        "what a world ocean would take on 100 to 4000 ranks",
+        (command("predictions"),),
+        ("--spacings", "4", "--ranks", "4000"),
+    ),
 )
 
 

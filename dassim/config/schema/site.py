@@ -22,7 +22,7 @@ class Costs(Section):
     """Bytes of messages a second, of one rank."""
     speed: Annotated[float, Field(gt=0)] = 1.0
     """How many times as fast a rank computes as the core that makes the prediction."""
-    gradient: Annotated[float, Field(ge=1)] = 5.0
+    gradient: Annotated[float, Field(ge=1)] = 10.0
     """Seconds of a gradient for each second of the run."""
 
 

@@ -93,7 +93,7 @@ def test_a_part_that_breaks_after_a_missed_limit_has_failed(capsys):
 def test_the_list_says_what_the_parts_measure(capsys):
     assert bench.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    names = "startup compiling ocean atmosphere adjoint halo scaling restarts"
+    names = "startup compiling ocean atmosphere adjoint halo scaling restarts predictions"
     assert [line.split()[0] for line in lines] == names.split()
     assert all(len(line.split()) > 1 for line in lines)
 
