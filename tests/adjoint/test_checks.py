@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -179,6 +181,19 @@ def test_every_model_passes_the_dot_product_test(case, steps):
     assert test.passed, test
     assert test.difference < 1e-13
     assert "passed" in str(test)
+
+
+def test_what_the_dot_product_test_keeps_of_the_steps_is_no_constant_of_its_programs():
+    """As constants the gigabytes that a large model leaves are copied several times over."""
+    model = Lorenz96.create(40, comm=SerialCommunicator())
+    usual = jax.config.values["jax_captured_constants_warn_bytes"]
+    jax.config.update("jax_captured_constants_warn_bytes", 10_000)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="A large amount of constants")
+            model_dot_product_test(model, model.parameters(), model.on_attractor(), steps=100)
+    finally:
+        jax.config.update("jax_captured_constants_warn_bytes", usual)
 
 
 def linear(forward, transpose):
