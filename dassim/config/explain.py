@@ -29,6 +29,9 @@ def refuse(
 def explain(error: ValidationError, schema: JSON) -> Iterator[Problem]:
     """One problem for each error, in terms of the JSON ``schema`` that the input should follow."""
     for detail in error.errors(include_url=False):
+        limits = detail.get("ctx", {})
+        if detail["type"] == "too_short" and len(detail["input"]) >= limits["min_length"]:
+            continue  # pydantic counts the items that are right, and reports the others anyway
         path, node, parent = _follow(schema, detail["loc"])
         describe = _EXPLANATIONS.get(detail["type"], _other)
         inner, message = describe(detail, node, parent)

@@ -33,6 +33,7 @@ class Toy(Section):
     pace: Duration | None = None
     flags: bool = False
     word: Literal["alpha", "beta"] = "alpha"
+    weights: Annotated[tuple[float, ...], Field(min_length=2, strict=False)] = (1.0, 1.0)
 
 
 class Model1(Toy):
@@ -128,6 +129,14 @@ def test_all_problems_come_at_once_in_the_order_of_lines(write):
         ("shape: {type: ring, radius: 1}\ncount: '3'", "a.yaml:2: count: found '3'; expected an"),
         ("shape: {type: ring, radius: 1}\ncount: true", "a.yaml:2: count: found true; expected an"),
         ("shape: {type: ring, radius: 1}\ncount:", "a.yaml:2: count: found nothing; expected an"),
+        (
+            "shape: {type: ring, radius: 1}\nweights: [1]",
+            "a.yaml:2: weights: found [1]; expected at least 2 items",
+        ),
+        (
+            "shape: {type: ring, radius: 1}\nweights: [1, x]",  # long enough
+            "a.yaml:2: weights[1]: found 'x'; expected a number",
+        ),
     ],
 )
 def test_each_kind_of_problem(write, text, problem):
