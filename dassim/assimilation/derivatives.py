@@ -14,7 +14,7 @@ import numpy as np
 
 from dassim.assimilation.control import Control
 from dassim.assimilation.cost import FourDVar, physical
-from dassim.assimilation.objectives import Comparison
+from dassim.assimilation.differences import Comparison
 from dassim.io.durable import plain_errors, write_text
 from dassim.parallel import AbstractCommunicator
 from dassim.parallel.agreement import RankError, on_root

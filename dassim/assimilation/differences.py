@@ -1,7 +1,9 @@
-"""The derivative of a number by finite differences, with what they know of their own error."""
+"""The derivative of a number by finite differences, what they know of their own error, and what
+they say of a derivative by other means."""
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +19,64 @@ channel after 14 days: 2e-15."""
 
 MOST_STEPS = 10
 
+TIMES = 3.0
+"""An error is estimated by its size, not bounded; so many times it is a contradiction."""
+
+VAGUE = 1e-2
+"""Differences that are more uncertain than this, relative, tell nothing."""
+
 
 @dataclass(frozen=True)
 class Derivative:
     value: float
     error: float
     """An estimate, absolute: of bends, of kinks, of round-off."""
+
+
+class Verdict(enum.Enum):
+    """Of finite differences on a derivative."""
+
+    AGREES = enum.auto()
+    CONTRADICTS = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A derivative at one point, ``index`` in the whole array, by adjoint and by differences."""
+
+    name: str
+    index: tuple[int, ...]
+    adjoint: float
+    differences: float
+    error: float
+    """What the differences know of their own error, absolute."""
+
+    @property
+    def apart(self) -> float:
+        """Relative to the larger of the two."""
+        return self._relative(self.adjoint - self.differences)
+
+    @property
+    def uncertain(self) -> float:
+        """The error of the differences, relative."""
+        return self._relative(self.error)
+
+    def verdict(self, tolerance: float) -> Verdict:
+        """Whether the two agree within ``tolerance``, or :data:`TIMES` the differences' error; an
+        adjoint of 0, to which no difference is relative, agrees with what may be 0."""
+        if not math.isfinite(self.error):
+            return Verdict.UNKNOWN
+        if self.adjoint == 0 and abs(self.differences) <= TIMES * self.error:
+            return Verdict.AGREES
+        if not self.uncertain <= VAGUE:
+            return Verdict.UNKNOWN
+        near = self.apart <= max(tolerance, TIMES * self.uncertain)
+        return Verdict.AGREES if near else Verdict.CONTRADICTS
+
+    def _relative(self, error: float) -> float:
+        size = max(abs(self.adjoint), abs(self.differences))
+        return abs(error) / size if size else 0.0
 
 
 def derivative(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 import functools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +13,7 @@ import numpy as np
 
 from dassim.assimilation.control import Control
 from dassim.assimilation.cost import FourDVar
-from dassim.assimilation.differences import derivative, step_for
+from dassim.assimilation.differences import Comparison, derivative, step_for
 from dassim.assimilation.transform import ControlTransform, Identity
 from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run
@@ -30,12 +27,6 @@ differences: of smaller ones, these see the round-off of the number."""
 
 ROUNDED = 0.5
 """Part of the tolerance that is left to the round-off of finite differences."""
-
-TIMES = 3.0
-"""An error is estimated by its size, not bounded; so many times it is a contradiction."""
-
-VAGUE = 1e-2
-"""Differences that are more uncertain than this, relative, tell nothing."""
 
 
 class Goal(eqx.Module):
@@ -66,52 +57,6 @@ def objective_at_end(
         {"model": hashed(rounded(segment.model))},
     )
     return FourDVar(run, ControlTransform(inputs, Identity(), *names), (), schedule, disk)
-
-
-class Verdict(enum.Enum):
-    """Of finite differences on a derivative."""
-
-    AGREES = enum.auto()
-    CONTRADICTS = enum.auto()
-    UNKNOWN = enum.auto()
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A derivative at one point, ``index`` in the whole array, by adjoint and by differences."""
-
-    name: str
-    index: tuple[int, ...]
-    adjoint: float
-    differences: float
-    error: float
-    """What the differences know of their own error, absolute."""
-
-    @property
-    def apart(self) -> float:
-        """Relative to the larger of the two."""
-        return self._relative(self.adjoint - self.differences)
-
-    @property
-    def uncertain(self) -> float:
-        """The error of the differences, relative."""
-        return self._relative(self.error)
-
-    def verdict(self, tolerance: float) -> Verdict:
-        """Whether the two agree within ``tolerance``, or :data:`TIMES` the differences' error; an
-        adjoint of 0, to which no difference is relative, agrees with what may be 0."""
-        if not math.isfinite(self.error):
-            return Verdict.UNKNOWN
-        if self.adjoint == 0 and abs(self.differences) <= TIMES * self.error:
-            return Verdict.AGREES
-        if not self.uncertain <= VAGUE:
-            return Verdict.UNKNOWN
-        near = self.apart <= max(tolerance, TIMES * self.uncertain)
-        return Verdict.AGREES if near else Verdict.CONTRADICTS
-
-    def _relative(self, error: float) -> float:
-        size = max(abs(self.adjoint), abs(self.differences))
-        return abs(error) / size if size else 0.0
 
 
 def value(objective: FourDVar, control: Control) -> float:

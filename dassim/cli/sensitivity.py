@@ -15,7 +15,7 @@ from dassim.cli.run import FAILED, UNSTABLE
 if TYPE_CHECKING:
     from dassim.assimilation.control import Control
     from dassim.assimilation.derivatives import ComparisonTable, Derivatives, KeptDerivatives
-    from dassim.assimilation.objectives import Comparison
+    from dassim.assimilation.differences import Comparison
     from dassim.config import Loaded, Namelist
     from dassim.config.experiment import Experiment
     from dassim.config.sensitivity import SensitivityProblem
@@ -262,7 +262,7 @@ def _complaints(
     problem: SensitivityProblem, found: list[Comparison], tolerance: float
 ) -> Iterator[str]:
     """One for each name that finite differences contradict, or of which they know no point."""
-    from dassim.assimilation.objectives import Verdict
+    from dassim.assimilation.differences import Verdict
 
     for path, name in problem.names.items():
         verdicts = {each: each.verdict(tolerance) for each in found if each.name == path}

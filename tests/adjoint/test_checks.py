@@ -157,6 +157,26 @@ def test_a_kink_is_no_round_off(where):
     assert any(order is not None and order < 1.5 for order in test.orders), test
 
 
+@pytest.mark.parametrize("error", [0.0, 3e-3, -3e-3, 1e-2])
+def test_a_cost_with_many_kinks_passes_only_with_its_gradient(error):
+    """As the sum of the rain of many cells, each of which begins at a place of its own."""
+    places = 0.3 + 10.0 ** np.random.default_rng(3).uniform(-6, -1, 40)
+
+    def rain(x):
+        angle = x.distributed["x"]
+        value = jnp.sin(angle).sum() + 0.01 * jnp.maximum(angle - places, 0.0).sum()
+        return Evaluation({"J": value}, Control({"x": (1.0 + error) * jnp.cos(angle)}))
+
+    space = ControlSpace(Domain.serial((1, 1)))
+    point, direction = Control({"x": jnp.full((1, 1), 0.3)}), Control({"x": jnp.ones((1, 1))})
+    test = taylor_test(rain, point, direction, space)
+    assert test.passed == test.kinked == (error == 0.0), test
+    assert not test.smooth
+    tests = str(TaylorTests("by each", (test,)))
+    assert ("; 1 of 1 by central differences, for kinks" in tests) == (error == 0.0)
+    assert "apart, these uncertain by" in tests
+
+
 @pytest.mark.parametrize("size", [1e-12, 1e-10])
 def test_a_cost_with_large_round_off_passes_only_with_its_gradient(size):
     noise = np.random.default_rng(0)

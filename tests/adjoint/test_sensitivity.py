@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
-from dassim.assimilation.objectives import Verdict, compare_at_points
+from dassim.assimilation.differences import Verdict
+from dassim.assimilation.objectives import compare_at_points
 from dassim.config import Namelist, NamelistWarning, load
 from dassim.config.experiment import build_experiment
 from dassim.config.sensitivity import build_sensitivity, magnitudes

@@ -9,7 +9,7 @@ import pytest
 
 from dassim.assimilation import objectives
 from dassim.assimilation.control import Control
-from dassim.assimilation.objectives import Comparison, Verdict
+from dassim.assimilation.differences import Comparison, Verdict
 from dassim.parallel import Domain
 
 AGREES, CONTRADICTS, UNKNOWN = Verdict.AGREES, Verdict.CONTRADICTS, Verdict.UNKNOWN
