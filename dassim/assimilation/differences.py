@@ -43,7 +43,8 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """A derivative at one point, ``index`` in the whole array, by adjoint and by differences."""
+    """A derivative by adjoint and by differences: at one point, ``index`` in the whole array, or
+    along a direction, without one."""
 
     name: str
     index: tuple[int, ...]
@@ -76,7 +77,9 @@ class Comparison:
 
     def _relative(self, error: float) -> float:
         size = max(abs(self.adjoint), abs(self.differences))
-        return abs(error) / size if size else 0.0
+        if size == 0.0:
+            return math.inf if error else 0.0
+        return abs(error) / size
 
 
 def derivative(
@@ -107,7 +110,7 @@ def derivative(
             round_off = ROUND_OFF * scale / step
             kink = abs(turn + (turn - larger_turn) / (RATIO**0.5 - 1))  # at no step at all
             least = int(np.argmin(bends))
-            error = max(bends[least], kink, round_off)
+            error = float(np.max([bends[least], kink, round_off]))  # NaN, if one is
             best = min(best, Derivative(row[1 + least], error), key=lambda each: each.error)
             falls = round_off < kink < 0.5 * larger_kink
             if bends[least] <= round_off and not falls:

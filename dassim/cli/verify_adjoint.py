@@ -43,10 +43,9 @@ def command(
 
     Dot products of tangent-linear and adjoint, by the whole state and all parameters; Taylor tests
     of a cost by the state and by each parameter, and central differences where kinks blur them; the
-    same gradient whatever is kept of the way.
-    Where there is a section assimilation whose data are there, the same of its own cost by its
-    control vector, over as much of the window as has data of all kinds. Exit codes: 0 all tests
-    pass, 1 one does not, 2 the namelist cannot be used.
+    same gradient whatever is kept of the way. Where there is a section assimilation whose data are
+    there, the same of its own cost by its control vector, over as much of the window as has data of
+    all kinds. Exit codes: 0 all tests pass, 1 one does not, 2 the namelist cannot be used.
     """
     from dassim.assimilation.verification import checks, cost_checks, coverage
     from dassim.cli.programs import prepare_jax

@@ -29,13 +29,19 @@ def refuse(
 def explain(error: ValidationError, schema: JSON) -> Iterator[Problem]:
     """One problem for each error, in terms of the JSON ``schema`` that the input should follow."""
     for detail in error.errors(include_url=False):
-        limits = detail.get("ctx", {})
-        if detail["type"] == "too_short" and len(detail["input"]) >= limits["min_length"]:
-            continue  # pydantic counts the items that are right, and reports the others anyway
+        if _long_enough(detail):
+            continue
         path, node, parent = _follow(schema, detail["loc"])
         describe = _EXPLANATIONS.get(detail["type"], _other)
         inner, message = describe(detail, node, parent)
         yield Problem((*path, *inner), message)
+
+
+def _long_enough(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short for its wrong items, which have errors of their own."""
+    if detail["type"] != "too_short" or not isinstance(detail["input"], list | tuple):
+        return False
+    return len(detail["input"]) >= detail.get("ctx", {})["min_length"]
 
 
 Explanation = tuple[KeyPath, str]

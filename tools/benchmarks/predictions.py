@@ -1,7 +1,7 @@
 """Predict what steps and gradients of a world ocean cost on many ranks: 1/4, 1/12, 1/20 degree.
 
 Each line is one of ``dassim check tools/benchmarks/world.yaml --predict``, whose block of a rank is
-timed on this core; its messages are priced with the costs of a site. Time steps in
+timed on one core; its messages are priced with the costs of a site. Time steps in
 seconds are 2400 times the spacing in degrees. ``years/day`` are of the model; ``output`` is what
 all ranks write together, daily fields and monthly restarts.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 from tools.benchmarks import record, workers
 from tools.benchmarks.record import Measurement
+from tools.benchmarks.turns import keep_to_one_core
 
 NAMELIST = "tools/benchmarks/world.yaml"
 STEP = 2400.0
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--site", help="whose costs to predict with: a file of jobs/sites")
     parser.add_argument("--json", type=Path, help="add the measurements to this file")
     options = parser.parse_args()
+    keep_to_one_core()
     print(record.header(), flush=True)
     print("".join(f"{name:>14}" for name, _ in COLUMNS))
     for fraction in options.spacings:
@@ -63,10 +65,7 @@ def predicted(fraction: int, ranks: int, site: str | None) -> dict[str, Any]:
     from dassim.config.schema.site import Costs
     from dassim.config.site import load_site
 
-    points = {"nx": 360 * fraction, "ny": 158 * fraction}
-    overrides = [f"grid.{key}={count}" for key, count in points.items()]
-    overrides += [f"time.step={STEP / fraction:g} s"]
-    namelist = load(workers.PROJECT / NAMELIST, Namelist, overrides=overrides).namelist
+    namelist = load(workers.PROJECT / NAMELIST, Namelist, overrides=overrides(fraction)).namelist
     costs = Costs() if site is None else load_site(site, SITES).costs
     found = predict(namelist, ranks, costs)
     return {
@@ -81,6 +80,14 @@ def predicted(fraction: int, ranks: int, site: str | None) -> dict[str, Any]:
         "speed": 86400.0 / found.during(86400.0) / DAYS_OF_A_YEAR,
         "output": 1e-9 * found.output_bandwidth,
     }
+
+
+def overrides(fraction: int) -> list[str]:
+    points = {"nx": 360 * fraction, "ny": 158 * fraction}
+    return [
+        *(f"grid.{key}={count}" for key, count in points.items()),
+        f"time.step={STEP / fraction:g} s",
+    ]
 
 
 def measurements(row: dict[str, Any]) -> list[Measurement]:

@@ -1,0 +1,38 @@
+"""The world ocean whose speed on many ranks is predicted."""
+
+import pytest
+
+from dassim.config import Namelist, load
+from dassim.config.plan import plan
+from tests.models.namelists import PROJECT
+from tools.benchmarks import predictions
+
+
+@pytest.mark.parametrize("ranks", [100, 1000, 4000])
+@pytest.mark.parametrize("fraction", [4, 12, 20])
+def test_the_world_can_be_divided(fraction, ranks):
+    overrides = predictions.overrides(fraction)
+    namelist = load(PROJECT / predictions.NAMELIST, Namelist, overrides=overrides).namelist
+    planned = plan(namelist, ranks).decomposition
+    assert planned.size == ranks and planned.shape == (158 * fraction, 360 * fraction)
+    assert namelist.time is not None
+    assert namelist.time.step == pytest.approx(predictions.STEP / fraction)
+
+
+def test_a_row_is_measured_in_its_units():
+    row = {
+        "spacing": "1/4",
+        "ranks": 100,
+        "step": 1.0,
+        "gradient": 2.0,
+        "memory": 3.0,
+        "output": 4.0,
+    }
+    found = predictions.measurements(row)
+    assert [(one.value, one.unit) for one in found] == [
+        (1.0, "ms"),
+        (2.0, "ms"),
+        (3.0, "GB"),
+        (4.0, "GB/s"),
+    ]
+    assert found[0].case == "1/4 degree, 100 ranks: step"
