@@ -1,8 +1,7 @@
 """Import every module of dassim, and with them what they need.
 
 It shows that all of it is installed, and leaves the bytecode that Python compiles at a first
-import: commands start a third sooner, also where the folder cannot be written to later, as in an
-image.
+import: commands start a third sooner, also where Python may write none later.
 """
 
 from __future__ import annotations

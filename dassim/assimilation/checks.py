@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -28,6 +28,9 @@ from dassim.assimilation.control import (
     ControlSpace,
     axpy,
     difference,
+    joined,
+    random_like,
+    split,
     sum_over_ranks,
 )
 from dassim.assimilation.differences import TIMES, Comparison, Verdict, derivative
@@ -38,8 +41,6 @@ from dassim.simulation.adjoint import Run, cost_and_gradient
 from dassim.simulation.checkpoints import Schedule, Store
 from dassim.simulation.model import Model
 from dassim.simulation.segments import RunInputs
-
-Tree = TypeVar("Tree")
 
 STEPS = tuple(10.0**-i for i in range(1, 9))
 
@@ -354,60 +355,6 @@ def compare_schedules(
         gradients[name] = Control(share.distributed, total)
         notes[name] = str(result.tally)
     return compare_gradients(gradients, ControlSpace(run.domain), notes=notes, tolerance=tolerance)
-
-
-# -- vectors --------------------------------------------------------------------------------------
-
-
-def split(domain: Domain, tree: Any) -> Control:
-    """The arrays of ``tree`` that end in this rank's ``(ny, nx)`` points, and all others.
-
-    Each keeps the tree's structure with ``None`` for what the other has.
-    """
-    distributed, replicated = eqx.partition(
-        tree, lambda leaf: np.ndim(leaf) >= 2 and np.shape(leaf)[-2:] == domain.shape
-    )
-    return Control(distributed, replicated)
-
-
-def joined(control: Control) -> Any:
-    """The tree that :func:`split` took apart."""
-    return eqx.combine(control.distributed, control.replicated)
-
-
-def random_like(domain: Domain, control: Control, seed: int) -> Control:
-    """Normal random numbers shaped like ``control``, the same on every number of ranks.
-
-    The rows of a distributed field are drawn one by one over the whole width of the domain.
-    """
-    key = jax.random.key(seed)
-    rows = jnp.arange(domain.block.y.start, domain.block.y.stop)
-    columns = slice(domain.block.x.start, domain.block.x.stop)
-    width = domain.global_shape[1]
-
-    def field(key: jax.Array, leaf: jax.Array) -> jax.Array:
-        def row(level: jax.Array, y: jax.Array) -> jax.Array:
-            here = jax.random.fold_in(jax.random.fold_in(key, level), y)
-            return jax.random.normal(here, (width,), leaf.dtype)[columns]
-
-        levels = jnp.arange(math.prod(leaf.shape[:-2]))
-        values = jax.vmap(lambda level: jax.vmap(lambda y: row(level, y))(rows))(levels)
-        return values.reshape(leaf.shape)
-
-    def number(key: jax.Array, leaf: jax.Array) -> jax.Array:
-        return jax.random.normal(key, jnp.shape(leaf), leaf.dtype)
-
-    one, other = jax.random.split(key)
-    return Control(
-        _map_with_keys(field, one, control.distributed),
-        _map_with_keys(number, other, control.replicated),
-    )
-
-
-def _map_with_keys(function: Callable[..., jax.Array], key: jax.Array, tree: Tree) -> Tree:
-    leaves, structure = jax.tree.flatten(tree)
-    keys = [jax.random.fold_in(key, i) for i in range(len(leaves))]
-    return jax.tree.unflatten(structure, list(map(function, keys, leaves)))
 
 
 def _verdict(passed: bool, criterion: str) -> str:

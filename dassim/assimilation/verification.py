@@ -18,10 +18,9 @@ from dassim.assimilation.checks import (
     compare_schedules,
     dot_product_test,
     model_dot_product_test,
-    random_like,
     taylor_test,
 )
-from dassim.assimilation.control import Control, axpy
+from dassim.assimilation.control import Control, axpy, random_like
 from dassim.assimilation.cost import (
     FourDVar,
     ObservationCost,

@@ -13,6 +13,7 @@ from dassim.cli.options import NamelistPath, Overrides
 if TYPE_CHECKING:
     from dassim.config import Loaded, Namelist
     from dassim.config.estimate import Estimate, Files
+    from dassim.config.schema.site import Costs
 
 SITES = Path(__file__).parents[2] / "jobs" / "sites"
 """Those of the clone that this is installed from."""
@@ -95,12 +96,8 @@ def report(namelist: Namelist, ranks: int) -> Iterator[str]:
 def prediction(namelist: Namelist, ranks: int, site: str | None) -> Iterator[str]:
     """Lines on how fast ``namelist`` would run on ``ranks`` ranks."""
     from dassim.config.predict import predict
-    from dassim.config.schema.site import Costs
-    from dassim.config.site import load_site
 
-    sites = SITES if SITES.is_dir() else Path()
-    costs = Costs() if site is None else load_site(site, sites).costs
-    found = predict(namelist, ranks, costs)
+    found = predict(namelist, ranks, costs_of(site))
     swaps, size = sum(found.sent.swaps), sum(found.sent.bytes)
     once = ", without those of an iterative solver" if found.sent.open_ended else ""
     yield f"predicted, from {found.timed} cells of {found.block} timed here"
@@ -114,6 +111,16 @@ def prediction(namelist: Namelist, ranks: int, site: str | None) -> Iterator[str
     yield f"  this run          {_seconds(found.during(found.duration))}"
     yield f"  memory of a rank  {_bytes(found.memory)}, and the states that a gradient keeps"
     yield f"  output            {_bytes(found.output_bandwidth)}/s of all ranks"
+
+
+def costs_of(site: str | None) -> Costs:
+    """Those of a file of jobs/sites, by name or path; the defaults where none is named."""
+    from dassim.config.schema.site import Costs
+    from dassim.config.site import load_site
+
+    if site is None:
+        return Costs()
+    return load_site(site, SITES if SITES.is_dir() else Path()).costs
 
 
 def _seconds(number: float) -> str:

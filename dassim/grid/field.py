@@ -45,7 +45,7 @@ class Span(NamedTuple):
 Spans = tuple[Span | None, Span | None, Span | None]
 
 # Cells, x-faces (u), y-faces (v), corners (vorticity), upper faces (w): points along (z, y, x).
-LOCATIONS: dict[str, tuple[Point, Point, Point]] = {
+LOCATIONS: dict[Location, tuple[Point, Point, Point]] = {
     "c": ("c", "c", "c"),
     "u": ("c", "c", "f"),
     "v": ("c", "f", "c"),
@@ -92,7 +92,7 @@ class Field:
     def location(self) -> Location:
         """``"c"``, ``"u"``, ``"v"``, ``"q"`` or ``"w"``; constant axes count as centred."""
         points = tuple("c" if span is None else span.at for span in self.spans)
-        return next(name for name, at in LOCATIONS.items() if at == points)  # type: ignore[return-value]
+        return next(name for name, at in LOCATIONS.items() if at == points)
 
     def owned(self, shape: tuple[int, int]) -> jax.Array:
         """The ``(ny, nx) = shape`` owned points: ``(nz, ny, nx)``, or ``(ny, nx)`` where constant

@@ -16,14 +16,18 @@ from dassim.assimilation.checks import (
     TaylorTests,
     compare_gradients,
     dot_product_test,
-    joined,
     model_dot_product_test,
-    random_like,
     round_off,
-    split,
     taylor_test,
 )
-from dassim.assimilation.control import Control, ControlSpace, sum_over_ranks
+from dassim.assimilation.control import (
+    Control,
+    ControlSpace,
+    joined,
+    random_like,
+    split,
+    sum_over_ranks,
+)
 from dassim.assimilation.lbfgs import Evaluation
 from dassim.parallel import Domain, SerialCommunicator, world
 from tests.models.lorenz import Lorenz63, Lorenz96

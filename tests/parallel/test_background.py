@@ -9,8 +9,8 @@ import pytest
 
 from dassim.assimilation.background import BackgroundRoot, VariableErrors
 from dassim.assimilation.balance import GeostrophicBalance
-from dassim.assimilation.checks import dot_product_test, random_like
-from dassim.assimilation.control import Control
+from dassim.assimilation.checks import dot_product_test
+from dassim.assimilation.control import Control, random_like
 from dassim.assimilation.correlation import Normalisation, correlation
 from dassim.grid import build_grid, cartesian, levels
 from dassim.parallel import Domain, SerialCommunicator, world

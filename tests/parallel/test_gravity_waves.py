@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import random_like, taylor_test
+from dassim.assimilation.checks import taylor_test
+from dassim.assimilation.control import random_like
 from dassim.assimilation.gravity_waves import FastPart
 from dassim.parallel import SerialCommunicator, world
 from tests.models.twin import LorenzTwin

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.assimilation.checks import random_like, split
+from dassim.assimilation.control import random_like, split
 from dassim.ocean import OceanParameters
 from tests.models.namelists import ATMOSPHERE, OCEAN, SMALLER, build, integrate
 from tests.validation.report import Check, case

@@ -1,9 +1,9 @@
 """Predict what steps and gradients of a world ocean cost on many ranks: 1/4, 1/12, 1/20 degree.
 
 Each line is one of ``dassim check tools/benchmarks/world.yaml --predict``, whose block of a rank is
-timed on one core; its messages are priced with the costs of a site. Time steps in
-seconds are 2400 times the spacing in degrees. ``years/day`` are of the model; ``output`` is what
-all ranks write together, daily fields and monthly restarts.
+timed on one core; its messages are priced with the costs of a site. Time steps in seconds are 2400
+times the spacing in degrees. ``years/day`` are of the model; ``output`` is what all ranks write
+together, daily fields and monthly restarts.
 """
 
 from __future__ import annotations
@@ -59,15 +59,12 @@ def predicted(fraction: int, ranks: int, site: str | None) -> dict[str, Any]:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from dassim.cli.check import SITES
+    from dassim.cli.check import costs_of
     from dassim.config import Namelist, load
     from dassim.config.predict import predict
-    from dassim.config.schema.site import Costs
-    from dassim.config.site import load_site
 
     namelist = load(workers.PROJECT / NAMELIST, Namelist, overrides=overrides(fraction)).namelist
-    costs = Costs() if site is None else load_site(site, SITES).costs
-    found = predict(namelist, ranks, costs)
+    found = predict(namelist, ranks, costs_of(site))
     return {
         "spacing": f"1/{fraction}",
         "ranks": ranks,

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import random_like, taylor_test
-from dassim.assimilation.control import Control
+from dassim.assimilation.checks import taylor_test
+from dassim.assimilation.control import Control, random_like
 from dassim.assimilation.cost import (
     BackgroundTerm,
     FourDVar,
