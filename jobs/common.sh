@@ -35,19 +35,21 @@ forward() {
   if [ -n "$child" ]; then tell; fi
 }
 
+# Launchers drop a signal that comes while they start the ranks, so it is said every second.
 # Ranks that take longer than three quarters of the notice are ended, as long as there is time for
 # the job to come back: Slurm would end them, and the job with them.
 tell() {
   kill -USR1 "$child" 2>/dev/null
-  if [ -z "$timer" ]; then end_in_time & timer=$!; fi
+  if [ -z "$timer" ]; then tell_until_the_end & timer=$!; fi
 }
 
-end_in_time() {
-  local seconds=$((NOTICE * 3 / 4)) asleep=""
-  trap 'if [ -n "$asleep" ]; then kill "$asleep"; fi; exit' TERM
-  sleep "$seconds" >/dev/null 2>&1 &
-  asleep=$!
-  wait "$asleep"
+tell_until_the_end() {
+  local seconds=$((NOTICE * 3 / 4)) end
+  end=$((SECONDS + seconds))
+  while [ "$SECONDS" -lt "$end" ]; do
+    sleep 1 >/dev/null 2>&1
+    kill -USR1 "$child" 2>/dev/null
+  done
   say "after $seconds s the ranks have not stopped, and are ended; give more notice (--notice)"
   kill -KILL "$child"
 }

@@ -24,17 +24,24 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Note SIGTERM and SIGUSR1 instead of ending at once; only the main thread can."""
+    """Note SIGTERM and SIGUSR1 instead of ending at once; only the main thread can.
+
+    One that has come is ignored from then on: who asks until the process has ended does not
+    disturb its end.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {
-        number: signal.signal(number, lambda n, _: request.received.append(signal.Signals(n).name))
-        for number in STOP
-    }
+
+    def note(number: int, _) -> None:
+        request.received.append(signal.Signals(number).name)
+        signal.signal(number, signal.SIG_IGN)
+
+    before = {number: signal.signal(number, note) for number in STOP}
     try:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is note:
+                signal.signal(number, handler)

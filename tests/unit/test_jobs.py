@@ -85,6 +85,14 @@ def test_ranks_that_cannot_hear_the_signal_yet_go_back_in_line(bash):
     assert "requeue called" in ended.stdout
 
 
+def test_ranks_are_told_until_they_listen(bash):
+    deaf = """trap "" USR1; kill -USR1 $PPID; sleep 1"""
+    ranks = f"""{deaf}; trap "exit 75" USR1; for _ in {{1..100}}; do sleep 0.1; done"""
+    ended = bash(f"until_done bash -c '{ranks}'", SLURM_JOB_ID="7", NOTICE="12")
+    assert "stopped in good order" in ended.stdout
+    assert "requeue called" in ended.stdout
+
+
 def test_ranks_that_do_not_stop_in_time_go_back_in_line(bash):
     deaf = """trap "" USR1; kill -USR1 $PPID; while :; do sleep 0.1; done"""
     ended = bash(f"until_done bash -c '{deaf}'", SLURM_JOB_ID="7", NOTICE="2")

@@ -4,18 +4,43 @@ import os
 import signal
 import threading
 
-from dassim.simulation.signals import stop_requests
+import pytest
+
+from dassim.simulation.signals import STOP, stop_requests
 from dassim.simulation.timing import Pace
 
 
-def test_signals_are_noted_and_handlers_put_back():
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
+@pytest.fixture
+def before():
+    """Handlers, which the test finds again as they were."""
+    handlers = {number: signal.getsignal(number) for number in STOP}
+    yield handlers
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_signals_are_noted_and_the_handlers_of_others_put_back(before):
     with stop_requests() as request:
         assert request.reason is None
         os.kill(os.getpid(), signal.SIGUSR1)
-        os.kill(os.getpid(), signal.SIGTERM)
         assert request.reason == "SIGUSR1"
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)] == before
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request.received == ["SIGUSR1", "SIGTERM"]
+    with stop_requests():
+        pass
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+    with stop_requests():
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert signal.getsignal(signal.SIGTERM) == before[signal.SIGTERM]
+
+
+def test_who_asks_again_does_not_disturb_the_end(before):
+    with stop_requests() as request:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert request.received == ["SIGUSR1"]
+    os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def test_other_threads_leave_signals_alone():
