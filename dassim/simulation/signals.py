@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """Note SIGTERM and SIGUSR1 instead of ending at once; only the main thread can.
 
-    One that has come is ignored from then on: who asks until the process has ended does not
-    disturb its end.
+    One that has come is heard and not heeded from then on, to the end of the process: who asks
+    until it has ended does not disturb its end.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -35,13 +36,14 @@ def stop_requests() -> Iterator[StopRequest]:
         return
 
     def note(number: int, _) -> None:
-        request.received.append(signal.Signals(number).name)
-        signal.signal(number, signal.SIG_IGN)
+        if (name := signal.Signals(number).name) not in request.received:
+            request.received.append(name)
+            atexit.register(signal.signal, number, signal.SIG_IGN)
 
     before = {number: signal.signal(number, note) for number in STOP}
     try:
         yield request
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is note:
+            if signal.Signals(number).name not in request.received:
                 signal.signal(number, handler)

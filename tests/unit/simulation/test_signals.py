@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -24,23 +26,37 @@ def test_signals_are_noted_and_the_handlers_of_others_put_back(before):
         assert request.reason is None
         os.kill(os.getpid(), signal.SIGUSR1)
         assert request.reason == "SIGUSR1"
+    assert signal.getsignal(signal.SIGTERM) == before[signal.SIGTERM]
+    with stop_requests() as request:
+        os.kill(os.getpid(), signal.SIGUSR1)
         os.kill(os.getpid(), signal.SIGTERM)
         assert request.received == ["SIGUSR1", "SIGTERM"]
-    with stop_requests():
-        pass
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    signal.signal(signal.SIGTERM, before[signal.SIGTERM])
-    with stop_requests():
+
+
+ASKED = """
+import os, signal, subprocess, sys
+from dassim.simulation.signals import stop_requests
+
+with stop_requests() as request:
+    for _ in range(3):
         os.kill(os.getpid(), signal.SIGUSR1)
-    assert signal.getsignal(signal.SIGTERM) == before[signal.SIGTERM]
+    assert request.received == ["SIGUSR1"]
+os.kill(os.getpid(), signal.SIGUSR1)
+assert subprocess.run(["bash", "-c", "kill -USR1 $$"]).returncode == -signal.SIGUSR1
 
 
-def test_who_asks_again_does_not_disturb_the_end(before):
-    with stop_requests() as request:
-        for _ in range(3):
-            os.kill(os.getpid(), signal.SIGUSR1)
-        assert request.received == ["SIGUSR1"]
-    os.kill(os.getpid(), signal.SIGUSR1)
+class AtTheVeryEnd:
+    def __del__(self, kill=os.kill, myself=os.getpid(), number=signal.SIGUSR1):
+        kill(myself, number)
+
+
+sys.last_of_all = AtTheVeryEnd()
+sys.exit(75)
+"""
+
+
+def test_who_asks_again_does_not_disturb_the_end_nor_do_children_ignore_it():
+    assert subprocess.run([sys.executable, "-c", ASKED]).returncode == 75
 
 
 def test_other_threads_leave_signals_alone():
