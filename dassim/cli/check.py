@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,10 @@ from dassim.cli.options import NamelistPath, Overrides
 if TYPE_CHECKING:
     from dassim.config import Loaded, Namelist
     from dassim.config.estimate import Estimate, Files
-    from dassim.config.schema.site import Costs
+    from dassim.config.predict import Prediction
+    from dassim.config.probe import Work
+    from dassim.config.schema.site import Costs, Site
+    from dassim.parallel import AbstractCommunicator
 
 SITES = Path(__file__).parents[2] / "jobs" / "sites"
 """Those of the clone that this is installed from."""
@@ -40,10 +44,13 @@ def command(
     as comments, and what is doubtful about its start: the model is built, on the ranks of this
     command. With --ranks for another number of them nothing is built.
 
-    With --predict, a block of so many ranks is built and timed alone: the time of a step and of a
-    gradient, memory, and the output's bandwidth follow.
+    With --predict, a block of so many ranks is built and timed alone, on as many cores as a rank of
+    the site has: the time of a step and of a gradient, memory, and the output's bandwidth follow.
+    The ranks of this command time one each, beside each other: as many as a node takes tell what
+    its cores leave of its memory's bandwidth to each.
     """
-    from dassim.cli.programs import prepare_jax
+    from dassim.assimilation.recovery import peak_memory
+    from dassim.cli.programs import kept_to_cores, prepare_jax
     from dassim.cli.ranks import agreed
     from dassim.config import Namelist, load
     from dassim.config.experiment import doubts
@@ -53,7 +60,8 @@ def command(
     if site and not predict:
         raise typer.BadParameter("its costs are those of --predict", param_hint="--site")
     comm = world()
-    prepare_jax(comm)
+    there = agreed(comm, lambda: site_of(site))
+    cores = there.cores_per_rank if there else 1
 
     def examine() -> tuple[Loaded[Namelist], list[str]]:
         loaded = load(namelist, Namelist, overrides=overrides or ())
@@ -64,13 +72,21 @@ def command(
         with loaded.located():
             return [f"warning: {doubt}" for doubt in doubts(loaded.namelist, comm)]
 
-    loaded, lines = agreed(comm, examine)
-    if ranks in (None, comm.size):
-        lines += agreed(comm, build)
-    else:
-        lines += [f"grid and start not built: {ranks} ranks are planned, found {comm.size} here"]
-    if predict:
-        lines += agreed(comm, lambda: list(prediction(loaded.namelist, ranks or comm.size, site)))
+    def look_ahead() -> list[str]:
+        with loaded.located():
+            return list(prediction(loaded.namelist, ranks or comm.size, there, process, comm))
+
+    with kept_to_cores(comm.rank, cores) if predict else nullcontext():
+        prepare_jax(comm)
+        process = peak_memory()
+        loaded, lines = agreed(comm, examine)
+        if ranks in (None, comm.size):
+            lines += agreed(comm, build)
+        else:
+            found = f"{ranks} ranks are planned, found {comm.size} here"
+            lines += [f"grid and start not built: {found}"]
+        if predict:
+            lines += agreed(comm, look_ahead)
     if comm.is_root:
         _print("\n".join([as_yaml(loaded.namelist), *(f"# {line}".rstrip() for line in lines)]))
 
@@ -93,34 +109,66 @@ def report(namelist: Namelist, ranks: int) -> Iterator[str]:
     yield from _files(files(namelist, (levels, *planned.decomposition.shape)))
 
 
-def prediction(namelist: Namelist, ranks: int, site: str | None) -> Iterator[str]:
-    """Lines on how fast ``namelist`` would run on ``ranks`` ranks."""
+def prediction(
+    namelist: Namelist,
+    ranks: int,
+    site: Site | None,
+    process: float,
+    beside: AbstractCommunicator,
+) -> Iterator[str]:
+    """Lines on how fast ``namelist`` would run on ``ranks`` ranks; ``process``: bytes that one of
+    them takes without a model."""
+    from dassim.assimilation.recovery import peak_memory
     from dassim.config.predict import predict
 
-    found = predict(namelist, ranks, costs_of(site))
-    swaps, size = sum(found.sent.swaps), sum(found.sent.bytes)
-    once = ", without those of an iterative solver" if found.sent.open_ended else ""
+    costs = costs_of(site)
+    found = predict(namelist, ranks, costs, beside)
+    step, sweep = found.step, found.sweep
     yield f"predicted, from {found.timed} cells of {found.block} timed here"
-    yield f"  a step            {_seconds(found.step)}: {_seconds(found.compute)} computing"
+    yield f"  a step            {_work(found, step)}"
     yield (
-        f"  messages          {_seconds(found.messages)}: {2 * swaps:g} of {_bytes(size)} in all"
-        f"{once}"
+        f"  a gradient        {_seconds(found.gradient)} for each step of the run: "
+        f"{sweep.forward:.3g} steps forward; back {_work(found, sweep.back)}"
     )
-    yield f"  a gradient        {_seconds(found.gradient)} for each step of the run"
     yield f"  a simulated day   {_seconds(found.during(86400))}"
     yield f"  this run          {_seconds(found.during(found.duration))}"
-    yield f"  memory of a rank  {_bytes(found.memory)}, and the states that a gradient keeps"
-    yield f"  output            {_bytes(found.output_bandwidth)}/s of all ranks"
+    yield (
+        f"  memory of a rank  {_bytes(process + step.memory)}, with a gradient "
+        f"{_bytes(process + found.memory_of_gradient)}, {_bytes(process)} of it without a model; "
+        f"{_bytes(peak_memory())} at most while these were compiled here"
+    )
+    yield (
+        f"  output            {_bytes(found.output_bandwidth)}/s of all ranks; a restart of "
+        f"{_bytes(found.restart)} at once"
+    )
+    whose = "the site's" if site and "costs" in site.model_fields_set else "two cores' of a machine"
+    yield (
+        f"  costs             {1e6 * costs.latency:.3g} us a message, "
+        f"{_bytes(costs.bandwidth)}/s, {costs.speed:.3g} times the speed of here: {whose}"
+    )
 
 
-def costs_of(site: str | None) -> Costs:
-    """Those of a file of jobs/sites, by name or path; the defaults where none is named."""
-    from dassim.config.schema.site import Costs
+def site_of(name: str | None) -> Site | None:
+    """A file of jobs/sites, by name or path."""
     from dassim.config.site import load_site
 
-    if site is None:
-        return Costs()
-    return load_site(site, SITES if SITES.is_dir() else Path()).costs
+    return None if name is None else load_site(name, SITES if SITES.is_dir() else Path())
+
+
+def costs_of(site: Site | None) -> Costs:
+    """The defaults where no site is named."""
+    from dassim.config.schema.site import Costs
+
+    return site.costs if site else Costs()
+
+
+def _work(found: Prediction, work: Work) -> str:
+    swaps, size = sum(work.sent.swaps), sum(work.sent.bytes)
+    once = ", without those of an iterative solver" if work.sent.open_ended else ""
+    return (
+        f"{_seconds(found.seconds(work))}, {_seconds(found.computing(work))} of it computing; "
+        f"{2 * swaps:.4g} messages, {_bytes(size)}{once}"
+    )
 
 
 def _seconds(number: float) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
 
 MOST_RANKS = 16
 """Ranks that keep programs without being told where: more would crowd a shared home folder."""
+
+
+@contextmanager
+def kept_to_cores(rank: int, count: int) -> Iterator[None]:
+    """This process on ``count`` cores, others than its neighbours', where it may choose; for what
+    JAX is first asked within."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    cores = sorted(before)
+    os.sched_setaffinity(0, {cores[(rank * count + k) % len(cores)] for k in range(count)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def prepare_jax(comm: AbstractCommunicator) -> None:

@@ -23,10 +23,11 @@ from dassim.config.simulation import build_plan
 from dassim.grid.variables import Variable
 from dassim.parallel import Decomposition
 from dassim.simulation.events import due_until
-from dassim.simulation.plan import Plan
 
 HALO = 6
 """Width of the grid's halos."""
+
+RESTARTS = "restarts kept"
 
 BYTES = {"float64": 8, "float32": 4}
 """Of a number."""
@@ -63,11 +64,13 @@ class Estimate(NamedTuple):
 
 
 class Files(NamedTuple):
-    """States or records of one kind that a run leaves: how many, and bytes of one on all ranks."""
+    """States or records of one kind that a run leaves: how many, and bytes of one on all ranks;
+    ``written``: how many, with those that it removes."""
 
     what: str
     count: int
     each: int
+    written: int
 
     @property
     def all(self) -> int:
@@ -160,23 +163,16 @@ def files(namelist: AbstractNamelist, shape: tuple[int, int, int]) -> list[Files
 
     state = model.state.size(shape, itemsize)
     sums = [record(one, shape[0], itemsize) for one in namelist.output if one.kind == "mean"]
-    streams = [
-        Files(
-            f"fields/{one.name}",
-            schedule(one.every, time).count(time.steps),
-            record(one, len(one.levels or range(shape[0])), BYTES[one.precision]),
-        )
-        for one in namelist.output
-    ]
-    restarts = Files("restarts kept", len(_kept(plan, time.steps)), state + sum(sums))
-    snapshots = Files("snapshots", plan.snapshots.count(time.steps), state)
-    return [restarts, *([snapshots] if snapshots.count else []), *streams]
-
-
-def _kept(plan: Plan, end: int) -> set[int]:
-    """The steps whose restarts are there at the end of a run."""
-    written = sorted({*due_until(plan.restarts, end), end})
-    return {*written[-plan.keep_last :], *filter(plan.milestones.due, written)}
+    streams = []
+    for one in namelist.output:
+        count = schedule(one.every, time).count(time.steps)
+        each = record(one, len(one.levels or range(shape[0])), BYTES[one.precision])
+        streams.append(Files(f"fields/{one.name}", count, each, count))
+    written = sorted({*due_until(plan.restarts, time.steps), time.steps})
+    kept = {*written[-plan.keep_last :], *filter(plan.milestones.due, written)}
+    restarts = Files(RESTARTS, len(kept), state + sum(sums), len(written))
+    count = plan.snapshots.count(time.steps)
+    return [restarts, *([Files("snapshots", count, state, count)] if count else []), *streams]
 
 
 def grid_size(namelist: AbstractNamelist, shape: tuple[int, int, int]) -> int:

@@ -3,73 +3,74 @@
 from __future__ import annotations
 
 import math
-import statistics
-import time
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
-
-import jax
+from dataclasses import dataclass
 
 from dassim.config.build import build_decomposition
-from dassim.config.errors import NamelistError, NamelistWarning, Problem, mismatch
-from dassim.config.estimate import estimates, files
-from dassim.config.experiment import build_experiment
+from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.estimate import RESTARTS, files
 from dassim.config.plan import plan
+from dassim.config.probe import (
+    LoneRank,
+    Sweep,
+    Work,
+    lone_ranks,
+    of_a_step,
+    of_a_sweep,
+    timed_division,
+)
 from dassim.config.schema.namelist import AbstractNamelist
 from dassim.config.schema.site import Costs
-from dassim.parallel import Block, Decomposition, DecompositionError, StandInCommunicator
-from dassim.parallel.traffic import Traffic, traffic
-from dassim.simulation.advance import Program
-from dassim.simulation.model import Model
-
-MOST_CELLS = 500_000
-"""Of a block that is timed; of a larger one a part is, and counts in proportion."""
-
-TURNS, STEPS = 5, 4
-"""So many times so many steps are timed; the median counts."""
+from dassim.parallel import AbstractCommunicator, Decomposition, SerialCommunicator
+from dassim.parallel.traffic import Traffic
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a rank with the largest block does in a step: the cells of its ``block``, of which
-    ``timed`` were timed; seconds that it computes; what it sends.
+    """What a rank with the largest block does: the cells of its ``block``, of which ``timed`` were
+    timed; its work for a ``step`` and for a ``sweep`` back.
 
-    ``step_in_model``: seconds of the model's time. ``memory``: bytes, beside what a gradient keeps.
-    ``written``: bytes that all ranks write in the run of ``duration`` seconds of the model's time.
+    ``step_in_model``: seconds of the model's time. ``written``: bytes that all ranks write in the
+    run of ``duration`` seconds of the model's time; ``restart``: of them at once.
     """
 
     ranks: int
     block: int
     timed: int
-    compute: float
-    sent: Traffic
+    step: Work
+    sweep: Sweep
     costs: Costs
     step_in_model: float
     duration: float
-    memory: int
     written: int
+    restart: int
 
-    @property
-    def messages(self) -> float:
+    def computing(self, work: Work) -> float:
+        """Seconds of a step, messages aside."""
+        return work.seconds / self.costs.speed
+
+    def messages(self, work: Work) -> float:
         """Seconds of a step for messages: both neighbours of a swap, and sums as trees."""
         latency, bandwidth = self.costs.latency, self.costs.bandwidth
-        swaps = 2 * latency * sum(self.sent.swaps) + sum(self.sent.bytes) / bandwidth
-        return swaps + latency * math.ceil(math.log2(self.ranks)) * self.sent.sums
+        swaps = 2 * latency * sum(work.sent.swaps) + sum(work.sent.bytes) / bandwidth
+        return swaps + latency * math.ceil(math.log2(self.ranks)) * work.sent.sums
 
-    @property
-    def step(self) -> float:
-        return self.compute + self.messages
+    def seconds(self, work: Work) -> float:
+        """Of a step."""
+        return self.computing(work) + self.messages(work)
 
     @property
     def gradient(self) -> float:
         """Seconds for each step of the run that is differentiated."""
-        return self.costs.gradient * self.step
+        return self.seconds(self.sweep.back) + self.sweep.forward * self.seconds(self.step)
+
+    @property
+    def memory_of_gradient(self) -> int:
+        """Bytes, beside what the process has without a model."""
+        return self.sweep.back.memory + self.sweep.kept
 
     def during(self, model_time: float) -> float:
         """Seconds that ``model_time`` seconds of the model take."""
-        return self.step * model_time / self.step_in_model
+        return self.seconds(self.step) * model_time / self.step_in_model
 
     @property
     def output_bandwidth(self) -> float:
@@ -77,114 +78,59 @@ class Prediction:
         return self.written / self.during(self.duration)
 
 
-def predict(namelist: AbstractNamelist, ranks: int, costs: Costs) -> Prediction:
-    """Build a block of ``ranks`` alone, and take some steps of it.
+def predict(
+    namelist: AbstractNamelist,
+    ranks: int,
+    costs: Costs,
+    beside: AbstractCommunicator | None = None,
+) -> Prediction:
+    """Build a block of ``ranks`` alone, and take some steps of it, forward and back.
 
     Its neighbours are images of it (:class:`dassim.parallel.StandInCommunicator`): the program is
     that of a rank, the numbers are not. Of the first, the middle and the last rank it is the one
     that sends most: where meridians converge, the fast waves take more substeps, and on real ranks
     all take as many. A block of at most ``MOST_CELLS`` cells, or of the fewest rows that a rank can
-    have, stands for a larger one, whose time grows with the cells and whose messages grow with the
-    edges; beside a pole, where all of its rows are filtered, for too long a time. The namelist has
-    a model and a time.
+    have, stands for a larger one, whose time and memory grow with the cells and whose messages grow
+    with the edges; beside a pole, where all of its rows are filtered, for too long a time.
+    ``beside``: ranks that all call this and time a block at once, since cores of a node share its
+    memory. The namelist has a model and a time.
     """
     run = namelist.time
     if run is None:
         raise NamelistError([Problem(("time",), mismatch("none", "a time step", "add it"))])
     levels = plan(namelist, ranks).levels.count
     planned = build_decomposition(namelist, ranks)
-    probed = _probed(planned, levels, namelist.narrowest_block)
+    divided = timed_division(planned, levels, namelist.narrowest_block)
     block = planned.block(0).shape  # the first one is the largest
+    beside = beside or SerialCommunicator()
 
-    def sent(rank: _Candidate) -> Traffic:
+    def sent(rank: LoneRank) -> Traffic:
         return _of_block(rank.sent, planned, block, rank.shape)
 
-    busiest = max(_candidates(namelist, probed), key=lambda rank: sum(sent(rank).bytes))
+    busiest = max(lone_ranks(namelist, divided), key=lambda rank: sum(sent(rank).bytes))
     cells, timed = levels * math.prod(block), levels * math.prod(busiest.shape)
-    seconds = _seconds(busiest)
-    memory = estimates(namelist, planned, levels)
+
+    def whole(work: Work) -> Work:
+        return Work(
+            work.seconds * cells / timed,
+            _of_block(work.sent, planned, block, busiest.shape),
+            work.memory * cells // timed,
+        )
+
+    sweep = of_a_sweep(busiest, namelist, run, timed / cells, beside)
+    kinds = files(namelist, (levels, *planned.shape))
     return Prediction(
         ranks=ranks,
         block=cells,
         timed=timed,
-        compute=seconds * cells / timed / costs.speed,
-        sent=sent(busiest),
+        step=whole(of_a_step(busiest, namelist, beside)),
+        sweep=Sweep(whole(sweep.back), sweep.forward, sweep.kept * cells // timed),
         costs=costs,
         step_in_model=run.step,
         duration=run.duration,
-        memory=sum(row.largest_rank for row in memory if row.what.startswith("memory")),
-        written=sum(row.all for row in files(namelist, (levels, *planned.shape))),
+        written=sum(kind.written * kind.each for kind in kinds),
+        restart=max((kind.each for kind in kinds if kind.what == RESTARTS), default=0),
     )
-
-
-def _probed(planned: Decomposition, levels: int, narrowest: int) -> Decomposition:
-    """``planned``, divided further until a block can be timed, or no further."""
-    probed = planned
-    while levels * math.prod(_middle(probed).shape) > MOST_CELLS:
-        try:
-            finer = _finer(probed)
-            finer.require_width(narrowest)
-        except DecompositionError:
-            break
-        probed = finer
-    return probed
-
-
-def _finer(decomposition: Decomposition) -> Decomposition:
-    """Twice the ranks, along the longer edge of a block and no axis that is whole but y."""
-    (ny, nx), (py, px) = _middle(decomposition).shape, decomposition.layout
-    along_x = px > 1 and nx > ny
-    return replace(decomposition, layout=(py, 2 * px) if along_x else (2 * py, px))
-
-
-def _middle(decomposition: Decomposition) -> Block:
-    return decomposition.block(_middle_rank(decomposition))
-
-
-def _middle_rank(decomposition: Decomposition) -> int:
-    py, px = decomposition.layout
-    return py // 2 * px + px // 2
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A rank alone, with what it sends in a step and the ``shape`` of its block."""
-
-    model: Model
-    parameters: Any
-    state: Any
-    sent: Traffic
-    shape: tuple[int, int]
-
-
-def _candidates(namelist: AbstractNamelist, decomposition: Decomposition) -> Iterator[_Candidate]:
-    """The middle rank, the first and the last."""
-    layout = {"layout": decomposition.layout}
-    divided = namelist.model_copy(
-        update={"decomposition": namelist.decomposition.model_copy(update=layout)}
-    )
-    size = decomposition.size
-    for rank in dict.fromkeys((_middle_rank(decomposition), 0, size - 1)):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NamelistWarning)
-            experiment = build_experiment(divided, StandInCommunicator(rank, size))
-        model, parameters = experiment.model, experiment.parameters
-        state = model.start(experiment.state)
-        sent = traffic(model.domain, model.step, parameters, state)
-        yield _Candidate(model, parameters, state, sent, decomposition.block(rank).shape)
-
-
-def _seconds(rank: _Candidate) -> float:
-    """Of a step, the median."""
-    program = Program(rank.model)  # as runs do: one by one, each step would ask for its memory anew
-    carry = program.start(rank.parameters, rank.state)
-    program.compile(rank.parameters, carry)
-    seconds = []
-    for _ in range(TURNS):
-        begin = time.perf_counter()
-        jax.block_until_ready(program(rank.parameters, carry, STEPS))
-        seconds.append((time.perf_counter() - begin) / STEPS)
-    return statistics.median(seconds)
 
 
 def _of_block(

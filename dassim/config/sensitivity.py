@@ -83,8 +83,7 @@ def build_sensitivity(
     shape = model.domain.shape
     distributed = tuple(path for path in found if np.shape(leaves[path])[-2:] == shape)
     replicated = tuple(path for path in found if path not in distributed)
-    length = section.adjoint.segment or _segment(section.window.length, step)
-    window = build_window(section.window, length, step)
+    window = build_window(section.window, segment_length(section, step), step)
     key = ("sensitivity", "adjoint")
     schedule, rematerialisation = build_sweep(
         section.adjoint, window, model, parameters, state, key
@@ -106,8 +105,11 @@ def required(namelist: AbstractNamelist) -> schema.Sensitivity:
     return namelist.sensitivity
 
 
-def _segment(length: float, step: float) -> float:
-    """A day where it divides the window, else the whole of it."""
+def segment_length(section: schema.Sensitivity, step: float) -> float:
+    """Seconds: as the section says, or a day where it divides the window, else the whole of it."""
+    if section.adjoint.segment is not None:
+        return section.adjoint.segment
+    length = section.window.length
     days = length / DAY
     return DAY if days > 1 and days == round(days) and (DAY / step).is_integer() else length
 

@@ -34,7 +34,16 @@ def compiled(function: Function) -> Function:
         part_of_another = any(isinstance(leaf, Tracer) for leaf in leaves)
         return (inner if part_of_another else program())(*arguments, **named)
 
+    call.program = program  # pyright: ignore[reportAttributeAccessIssue]
     return call  # type: ignore[return-value]
+
+
+def memory_of(function: Any, *arguments: Any) -> int:
+    """Bytes that the program of ``function``, a :func:`compiled` one, has at a time: its arguments,
+    its results and what it holds in between. Compiles it, as a call does."""
+    found = function.program().lower(*arguments).compile().compiled.memory_analysis()
+    with_arguments = found.argument_size_in_bytes + found.temp_size_in_bytes
+    return with_arguments + found.output_size_in_bytes - found.alias_size_in_bytes
 
 
 @cache

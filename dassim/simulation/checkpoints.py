@@ -124,9 +124,23 @@ class Schedule:
         """What to do, in order, to run ``segments`` segments forward and then back."""
         return iter(self._schedule(segments))
 
+    def kept(self, segments: int) -> int:
+        """States in memory at a time, at most."""
+        enough = segments - 1
+        return enough if self.memory is None else min(self.memory, enough)
+
+    def advanced(self, segments: int) -> int:
+        """How many segments are run forward, but for what running one back takes."""
+        count = 0
+        for action in self.actions(segments):
+            if isinstance(action, cs.Forward):
+                count += action.n1 - action.write_adj_deps - action.n0
+            if isinstance(action, cs.EndReverse):
+                break
+        return count
+
     def _schedule(self, n: int) -> cs.CheckpointSchedule:
-        enough = n - 1
-        memory = enough if self.memory is None else min(self.memory, enough)
+        enough, memory = n - 1, self.kept(n)
         if n == 1 or memory == enough or self.disk == 0:
             return cs.MultistageCheckpointSchedule(n, memory, 0)
         if memory == 0:

@@ -169,6 +169,8 @@ def test_every_schedule_keeps_to_its_limits_for_any_number_of_segments(segments,
     np.testing.assert_allclose(found.inputs.state.x, expected, rtol=1e-12)
     tally = found.tally
     assert tally.reversed == segments
+    assert schedule.advanced(segments) == tally.advanced
+    assert schedule.kept(segments) >= tally.memory
     assert schedule.memory is None or tally.memory <= schedule.memory
     assert schedule.disk is None or tally.disk <= schedule.disk
     assert store.names() == set()

@@ -1,7 +1,8 @@
 """What the gradient of a run costs: its time and memory over those of the run itself.
 
 Of the number of steps, for a namelist; what is kept of the way is chosen as a recovery chooses it.
-Every length in a process of its own, since the peak of a process's memory never falls. ``states``:
+Runs and gradients take turns, one core for each rank. Every length in a process of its own, since
+the peak of a process's memory never falls. ``states``:
 by how many states of a rank the gradient's peak is above the run's; its compilation is in it, which
 on small grids is most. ``planned``: states in memory at a time by the schedule.
 """
@@ -83,7 +84,8 @@ def in_process(options: Any, ranks: int, steps: int) -> dict[str, Any]:
     given += ["--states", options.states] if options.states else []
     given += ["--disk"] if options.disk else []
     given += [word for override in options.overrides for word in ("--set", override)]
-    return workers.answer(workers.command("adjoint", *given, ranks=ranks if ranks > 1 else 0))
+    words = workers.command("adjoint", *given, ranks=ranks if ranks > 1 else 0)
+    return workers.answer(words, workers.ONE_CORE)
 
 
 def measure(options: Any) -> int:
@@ -109,6 +111,7 @@ def measure(options: Any) -> int:
     from dassim.simulation.segments import RunInputs, Segment, SegmentData
 
     comm, steps = world(), options.one
+    workers.pin(comm.rank)
     namelist = load(options.namelist, Namelist, overrides=options.overrides).namelist
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -127,22 +130,28 @@ def measure(options: Any) -> int:
     run = Run(segment, window.lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
     inputs = RunInputs(parameters, start)
 
-    def timed(call: Any) -> tuple[Any, list[float], float]:
-        """What the last call gives, the seconds of all but the first, and memory's peak then."""
-        times = []
-        for _ in range(1 + options.turns):
-            comm.barrier()
-            begin = time.perf_counter()
-            found = call()
-            times.append(max(comm.allgather(time.perf_counter() - begin)))
-        return found, times[1:], max(comm.allgather(peak_memory()))
+    def seconds(call: Any) -> float:
+        comm.barrier()
+        begin = time.perf_counter()
+        call()
+        return max(comm.allgather(time.perf_counter() - begin))
 
     with tempfile.TemporaryDirectory() as folder:
         store = FolderStore(Path(folder), comm.rank) if schedule.uses_disk else None
-        _, forward, run_peak = timed(lambda: cost(run, inputs))
-        found, gradient, peak = timed(lambda: cost_and_gradient(run, inputs, schedule, store))
+
+        def forward() -> Any:
+            return cost(run, inputs)
+
+        def gradient() -> Any:
+            return cost_and_gradient(run, inputs, schedule, store)
+
+        forward()
+        run_peak = max(comm.allgather(peak_memory()))
+        tally = gradient().tally
+        times = [(seconds(forward), seconds(gradient)) for _ in range(options.turns)]
+        peak = max(comm.allgather(peak_memory()))
     if comm.is_root:
-        (run_time, _), (time_of_gradient, spread) = record.median(forward), record.median(gradient)
+        (run_time, _), (time_of_gradient, spread) = map(record.median, zip(*times, strict=True))
         row = {
             "ranks": comm.size,
             "steps": steps,
@@ -153,8 +162,8 @@ def measure(options: Any) -> int:
             "memory ratio": peak / run_peak,
             "run's peak (GB)": 1e-9 * run_peak,
             "states": (peak - run_peak) / state,
-            "planned": found.tally.states,
-            "kept": kept(rematerialisation, found.tally.disk),
+            "planned": tally.states,
+            "kept": kept(rematerialisation, tally.disk),
         }
         print(json.dumps(row))
     return 0

@@ -163,7 +163,8 @@ def predict_step(options: Any) -> None:
     workers.pin()
     latency, bandwidth = options.predict
     found = predict(divided(options), 2, Costs(latency=latency, bandwidth=bandwidth))
-    print(json.dumps({"step": found.step, "messages": found.messages}))
+    step, messages = found.seconds(found.step), found.messages(found.step)
+    print(json.dumps({"step": step, "messages": messages}))
 
 
 def divided(options: Any) -> Any:

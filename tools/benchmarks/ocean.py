@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 ENLARGED = (6, 4)
 LEVELS, NY, NX = 15, 42, 30
 VEROS = workers.PROJECT / ".venv-veros" / "bin" / "python"
-WANTED = ">= 4"
+WANTED = ">= 5"
 
 
 @dataclass(frozen=True)

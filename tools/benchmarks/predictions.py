@@ -27,6 +27,7 @@ COLUMNS = (
     ("cells a rank", "{cells:.3g}"),
     ("timed", "{timed:.3g}"),
     ("memory (GB)", "{memory:.3g}"),
+    ("gradient's", "{memory_of_gradient:.3g}"),
     ("step (ms)", "{step:.3g}"),
     ("messages (ms)", "{messages:.3g}"),
     ("gradient (ms)", "{gradient:.3g}"),
@@ -59,20 +60,21 @@ def predicted(fraction: int, ranks: int, site: str | None) -> dict[str, Any]:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from dassim.cli.check import costs_of
+    from dassim.cli.check import costs_of, site_of
     from dassim.config import Namelist, load
     from dassim.config.predict import predict
 
     namelist = load(workers.PROJECT / NAMELIST, Namelist, overrides=overrides(fraction)).namelist
-    found = predict(namelist, ranks, costs_of(site))
+    found = predict(namelist, ranks, costs_of(site_of(site)))
     return {
         "spacing": f"1/{fraction}",
         "ranks": ranks,
         "cells": found.block,
         "timed": found.timed,
-        "memory": 1e-9 * found.memory,
-        "step": 1e3 * found.step,
-        "messages": 1e3 * found.messages,
+        "memory": 1e-9 * found.step.memory,
+        "memory_of_gradient": 1e-9 * found.memory_of_gradient,
+        "step": 1e3 * found.seconds(found.step),
+        "messages": 1e3 * found.messages(found.step),
         "gradient": 1e3 * found.gradient,
         "speed": 86400.0 / found.during(86400.0) / DAYS_OF_A_YEAR,
         "output": 1e-9 * found.output_bandwidth,
@@ -93,6 +95,7 @@ def measurements(row: dict[str, Any]) -> list[Measurement]:
         Measurement("predictions", f"{case}: step", row["step"], "ms"),
         Measurement("predictions", f"{case}: gradient", row["gradient"], "ms"),
         Measurement("predictions", f"{case}: memory", row["memory"], "GB"),
+        Measurement("predictions", f"{case}: gradient's", row["memory_of_gradient"], "GB"),
         Measurement("predictions", f"{case}: output", row["output"], "GB/s"),
     ]
 

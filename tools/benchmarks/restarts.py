@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ LEVELS, LIMIT = 30, 2.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tools/benchmarks/restarts", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("restart_benchmark"))
+    parser.add_argument("--within", type=Path, default=Path(), help="a folder on the disk to time")
     parser.add_argument("--gigabytes", type=float, default=1.0, help="of all ranks together")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--json", type=Path, help="add the measurements to this file")
@@ -39,13 +40,14 @@ def main() -> None:
     rng = np.random.default_rng(comm.rank)
     state = {name: rng.normal(size=(LEVELS, *domain.shape)) for name in ("u", "v", "T", "S")}
     size = sum(comm.allgather(sum(array.nbytes for array in state.values())))
+    folder = comm.bcast(Path(tempfile.mkdtemp(dir=options.within)) if comm.is_root else None)
     if comm.is_root:
-        print(f"{comm.size} ranks on {record.header()}\n{size / 1e9:.2f} GB in {options.folder}")
+        print(f"{comm.size} ranks on {record.header()}\n{size / 1e9:.2f} GB in {folder}")
 
-    archive = StateArchive(options.folder / "restarts", domain)
-    bare = options.folder / "bare"
+    archive = StateArchive(folder / "restarts", domain)
+    bare = folder / "bare"
     if comm.is_root:
-        bare.mkdir(parents=True, exist_ok=True)
+        bare.mkdir()
     comm.barrier()
 
     def write_bare(wait: bool) -> None:
@@ -84,7 +86,7 @@ def main() -> None:
         verdict = "within" if ratio <= LIMIT else "beyond"
         say(f"  a restart takes {ratio:.2f} times as long as {name} ({verdict} {LIMIT:g})")
     if comm.is_root:
-        shutil.rmtree(options.folder)
+        shutil.rmtree(folder)
         of = f"{comm.size} ranks, {size / 1e9:.2g} GB"
         record.save(options.json, measurements(of, medians))
 

@@ -13,8 +13,8 @@ Words = Annotated[tuple[str, ...], Strict(False)]
 
 
 class Costs(Section):
-    """What messages and gradients cost there, for predictions. The defaults: two cores of one
-    machine, through shared memory (``tools/benchmarks/halo``, ``tools/benchmarks/adjoint``)."""
+    """What messages cost there, for predictions. The defaults: two cores of one machine, through
+    shared memory (``tools/benchmarks/halo``)."""
 
     latency: Annotated[float, Field(ge=0)] = 7e-6
     """Seconds that a message takes, however short."""
@@ -22,8 +22,6 @@ class Costs(Section):
     """Bytes of messages a second, of one rank."""
     speed: Annotated[float, Field(gt=0)] = 1.0
     """How many times as fast a rank computes as the core that makes the prediction."""
-    gradient: Annotated[float, Field(ge=1)] = 10.0
-    """Seconds of a gradient for each second of the run."""
 
 
 class Site(Section):
@@ -64,7 +62,7 @@ class Site(Section):
     """Runs a command in the image."""
 
     costs: Costs = Costs()
-    """What messages and gradients cost, see ``dassim check --predict``."""
+    """What messages cost, see ``dassim check --predict``."""
 
     @model_validator(mode="after")
     def _check_gpus(self):

@@ -26,6 +26,7 @@ def test_a_row_is_measured_in_its_units():
         "step": 1.0,
         "gradient": 2.0,
         "memory": 3.0,
+        "memory_of_gradient": 5.0,
         "output": 4.0,
     }
     found = predictions.measurements(row)
@@ -33,6 +34,7 @@ def test_a_row_is_measured_in_its_units():
         (1.0, "ms"),
         (2.0, "ms"),
         (3.0, "GB"),
+        (5.0, "GB"),
         (4.0, "GB/s"),
     ]
     assert found[0].case == "1/4 degree, 100 ranks: step"

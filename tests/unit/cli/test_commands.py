@@ -108,11 +108,28 @@ def test_check_predicts_the_speed_on_many_ranks(dassim, tmp_path):
     small = ["--set", "grid.nx=24", "--set", "grid.ny=32"]
     gyre = PROJECT / "namelists" / "ocean" / "double_gyre.yaml"
     text = dassim("check", gyre, *small, "--ranks", "4", "--predict", "--site", site).out
-    found = re.search(r"messages +(\S+) (s|min): (\d+) of", text)
+    found = re.search(r"a step +(\S+) (s|min), .* computing; (\d+) messages", text)
     assert found and "predicted, from 192 cells of 192 timed here" in text
     seconds = float(found[1]) * {"s": 1, "min": 60}[found[2]]
     assert seconds == pytest.approx(int(found[3]), rel=0.01)  # a second each
-    assert "this run" in text and "memory of a rank" in text
+    for line in ("a gradient", "this run", "memory of a rank", "a restart of", "the site's"):
+        assert line in text
+
+
+def test_a_rank_is_timed_on_its_own_cores():
+    script = (
+        "import os, jax\n"
+        "from dassim.cli.programs import kept_to_cores\n"
+        "every = os.sched_getaffinity(0)\n"
+        "with kept_to_cores(1, 1):\n"
+        "    jax.numpy.ones(3).sum().block_until_ready()\n"
+        "    threads = map(int, os.listdir('/proc/self/task'))\n"
+        "    kept = [os.sched_getaffinity(thread) for thread in threads]\n"
+        "assert os.sched_getaffinity(0) == every\n"
+        "print(max(map(len, kept)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_a_wrong_site_is_refused(dassim, box):
