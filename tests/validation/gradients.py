@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.assimilation.checks import model_dot_product_test
 from dassim.assimilation.control import random_like, split
 from dassim.ocean import OceanParameters
 from tests.models.namelists import ATMOSPHERE, OCEAN, SMALLER, build, integrate
@@ -159,6 +160,9 @@ def checks_of(name: str):
         largest = sum(jnp.sum(abs(term)) for term in terms)  # they may cancel
         apart = float(abs(forward - adjoint) / largest)
         yield Check(f"{name}, {start}: dot products differ by", 1e-12, apart, bound="below")
+        test = model_dot_product_test(one.model, parameters, state)
+        what = f"{name}, {start}: random dot products of a step differ by"
+        yield Check(what, 1e-12, test.difference, bound="below")
         start_value, remainders = value(one.model, variable, fixed), []
         for size in SIZES:
             there = jax.tree.map(lambda v, a, size=size: v + size * a, variable, along)

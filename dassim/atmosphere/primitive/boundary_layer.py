@@ -29,12 +29,13 @@ class BoundaryLayer(AbstractColumnPhysics):
     Richardson number ``Ri`` passes ``critical`` (Frierson et al. 2006, J. Atmos. Sci. 63, 2548)::
 
         H = rho cp C |v| (Ts - T - g z / cp),   E = w rho C |v| (q_s(Ts) - q),   tau = rho C |v| v
-        C = (k / ln(z / z_0))^2 (1 - max(0, Ri) / critical)^2
+        C = (k / ln(z / z_0))^2 (1 - r)^2,      r = Ri / critical, between 0 and 1
         Ri(z) = g z (s_v(z) - s_v(surface)) / (s_v |v|^2)
 
     of the lowest level; w is the wetness of the surface. ``roughness`` (m): z_0. ``gustiness``
     (m/s): wind at the surface in calm air. Diffusion works on ``cp T + g z``, tracers and wind,
-    with ``K = k u* z`` in the lowest tenth of the layer, and a parabola from there to its top.
+    with ``K = k u* z / (1 + r ln(z / z_0) / (1 - r))`` in the lowest tenth of the layer, and a
+    parabola from there to its top.
     """
 
     fluxes: ClassVar[tuple[str, ...]] = ("hfss", "evspsbl")
@@ -46,7 +47,8 @@ class BoundaryLayer(AbstractColumnPhysics):
     def __call__(self, columns: Columns, dt: float) -> Change:
         air = self.profile(columns)
         lowest = columns.mass[-1]
-        coefficient = self.exchange(columns, air)
+        stability = self.stability(columns, air)
+        coefficient = self.exchange(air, stability)
         flow = self.density(columns) * coefficient * air.speed[-1]  # kg m-2 s-1
         heat, vapour = self.surface_fluxes(columns, air, flow)
         cp, latent = columns.air.heat_capacity, columns.water.latent_heat
@@ -54,7 +56,7 @@ class BoundaryLayer(AbstractColumnPhysics):
             heating=_at_ground(heat / (cp * lowest), columns.T),
             sources={"q": _at_ground(vapour / lowest, columns.T)},
             drag=_at_ground(flow / lowest, columns.T),
-            mixing=self.mixing(columns, air, coefficient),
+            mixing=self.mixing(columns, air, coefficient, stability),
             surface_heating=-heat - latent * vapour,
             fluxes={"hfss": heat, "evspsbl": vapour},
         )
@@ -80,14 +82,18 @@ class BoundaryLayer(AbstractColumnPhysics):
         heat = cp * flow * (columns.surface_temperature - columns.T[-1] - lift)
         return heat, columns.wetness * flow * (_saturated(columns) - columns.q[-1])
 
-    def exchange(self, columns: Columns, air: Profile) -> jax.Array:
-        """``C`` of the lowest level."""
+    def stability(self, columns: Columns, air: Profile) -> jax.Array:
+        """``r`` of the lowest level: 0 over a warmer surface, 1 where turbulence ends."""
         gas, cp = columns.air.gas_constant, columns.air.heat_capacity
         factor = virtual_factor(_saturated(columns), gas, columns.water)
         stable = (air.energy[-1] - cp * columns.surface_temperature * factor) / air.energy[-1]
         richardson = columns.gravity * air.height[-1] * stable / air.speed[-1] ** 2
+        return jnp.clip(richardson / self.critical, 0.0, 1.0)
+
+    def exchange(self, air: Profile, stability: jax.Array) -> jax.Array:
+        """``C`` of the lowest level."""
         neutral = (KARMAN / jnp.log(air.height[-1] / self.roughness)) ** 2
-        return neutral * (1.0 - jnp.clip(richardson / self.critical, 0.0, 1.0)) ** 2
+        return neutral * (1.0 - stability) ** 2
 
     def depth(self, columns: Columns, air: Profile) -> jax.Array:
         """Height (m) of the boundary layer's top: where ``Ri``, from the lowest level on, first
@@ -103,14 +109,18 @@ class BoundaryLayer(AbstractColumnPhysics):
         found = jnp.sum(jnp.where(first, z_below + part * (z_above - z_below), 0.0), axis=0)
         return jnp.where(jnp.any(first, axis=0), found, air.height[0])
 
-    def mixing(self, columns: Columns, air: Profile, coefficient: jax.Array) -> jax.Array:
+    def mixing(
+        self, columns: Columns, air: Profile, coefficient: jax.Array, stability: jax.Array
+    ) -> jax.Array:
         """``rho K / dz`` (kg m-2 s-1) between neighbouring levels, ``(nz - 1, ny, nx)``."""
         top = self.depth(columns, air)
         friction_speed = jnp.sqrt(coefficient + 1e-12) * air.speed[-1]
         z = 0.5 * (air.height[1:] + air.height[:-1])
         near = SURFACE_LAYER * top
         inside = jnp.clip((z - near) / (top - near), 0.0, 1.0)
-        diffusivity = KARMAN * friction_speed * z * (1.0 - inside) ** 2
+        free = 1.0 - stability
+        damped = free / (free + stability * jnp.log(jnp.minimum(z, near) / self.roughness))
+        diffusivity = KARMAN * friction_speed * z * damped * (1.0 - inside) ** 2
         T = columns.virtual_temperature
         density = (
             columns.faces[1:-1] * columns.ps / (columns.air.gas_constant * 0.5 * (T[1:] + T[:-1]))

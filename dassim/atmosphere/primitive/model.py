@@ -5,13 +5,13 @@ thickness ``h = d(a) + d(b) ps`` of the levels and the flow ``w`` of pressure th
 
     du/dt = + (f + zeta) v - d(K + phi)/dx - R T d(ln p)/dx - (w du/dz) / h + F
     dv/dt = ...
-    d(ps)/dt + div(sum of h u) = 0
+    d(ps)/dt + div(sum of h u) = g (E - P)
     d(h T)/dt + div(h u T) + d(w T)/dz = kappa h T omega / p + Q
     d(h c)/dt + div(h u c) + d(w c)/dz = ...
 
 In moist air the virtual temperature, ``T (1 + 0.608 q)``, stands for ``T`` beside the gas constant.
-``ps`` is the weight of the air with its vapour as the wind moves it: rain and evaporation change
-``q`` and not ``ps``.
+``ps`` is the weight of the air with its vapour: evaporation ``E`` and rain ``P`` change both (see
+:mod:`dassim.atmosphere.primitive.weight`), and dry air is kept.
 
 They are those of the ocean with pressure for height (Marshall et al. 2004, Mon. Wea. Rev. 132,
 2882): ``dynamics`` moves both. In space mass is conserved to round-off, and without forcing,
@@ -43,6 +43,7 @@ from dassim.atmosphere.primitive.parameters import AtmosphereParameters
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.atmosphere.primitive.state import VARIABLES, AtmosphereState
 from dassim.atmosphere.primitive.water import virtual_factor
+from dassim.atmosphere.primitive.weight import weighed
 from dassim.dynamics.continuity import volume_transports
 from dassim.dynamics.friction import sum_of
 from dassim.dynamics.momentum import (
@@ -349,14 +350,14 @@ class AtmosphereModel(eqx.Module):
 
     def _physics(self, parameters: AtmosphereParameters, state: AtmosphereState) -> AtmosphereState:
         """``state`` after every process of ``parameters.physics`` has acted for a time step, with
-        the fluxes of all together."""
-        fluxes = {name: jnp.zeros_like(flux) for name, flux in state.fluxes.items()}
+        the fluxes of all together and the weight of their water."""
+        before, fluxes = state, {name: jnp.zeros_like(flux) for name, flux in state.fluxes.items()}
         for process in parameters.physics:
             columns = Columns.of(self.grid, parameters, state)
             change = process(columns, self.time_step)
             state = columns.moved(state, change, self.time_step)
             fluxes |= {n: fluxes[n] + flux for n, flux in change.fluxes.items() if n in fluxes}
-        return replace(state, fluxes=fluxes)
+        return replace(weighed(self.grid, before, state), fluxes=fluxes)
 
 
 def _differences_of_pressure(here: View) -> Vector:

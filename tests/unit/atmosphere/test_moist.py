@@ -21,11 +21,15 @@ from dassim.atmosphere.primitive import (
     PositiveHumidity,
     fluxes_of,
 )
+from dassim.atmosphere.primitive.column import thickness
 from dassim.atmosphere.primitive.moist_convection import ascent
 from dassim.atmosphere.primitive.radiation import STEFAN_BOLTZMANN
 from dassim.atmosphere.primitive.state import FLUXES
 from dassim.atmosphere.primitive.water import Water, virtual_factor
-from tests.unit.atmosphere.air import air, atmosphere
+from dassim.atmosphere.primitive.weight import weighed
+from dassim.grid import Field, smooth_hybrid_levels
+from tests.models.namelists import integrate
+from tests.unit.atmosphere.air import EARTH, air, atmosphere
 
 LATENT, CP, GAS, GRAVITY = 2.5e6, 1004.5, 287.0, 9.80616
 DT = 600.0
@@ -154,11 +158,31 @@ def test_a_warmer_surface_exchanges_more_and_a_colder_one_less():
     layer, found = BoundaryLayer(), []
     for Ts in (310.0, 280.0):
         _, columns = columns_of(T, q, Ts=Ts)
-        found.append(float(layer.exchange(columns, layer.profile(columns))[1, 1]))
+        profile = layer.profile(columns)
+        stability = layer.stability(columns, profile)
+        found.append(float(layer.exchange(profile, stability)[1, 1]))
     _, columns = columns_of(T, q)
     neutral = (0.4 / np.log(float(columns.height[-1, 1, 1]) / 3.21e-5)) ** 2
     assert found[0] == pytest.approx(neutral, rel=1e-12)
     assert found[1] == 0.0
+
+
+def test_over_a_cold_surface_turbulence_mixes_less():
+    """Frierson et al. (2006), equation 20: by 1 + r ln(z / z_0) / (1 - r)."""
+    _, columns = columns_of(
+        *tropical(humidity=0.5), faces=np.append(0.0, np.linspace(0.99, 1.0, 12))
+    )
+    layer = BoundaryLayer()
+    air, coefficient, r = layer.profile(columns), jnp.asarray(1e-3), 0.6
+    free, stable, none = (layer.mixing(columns, air, coefficient, x) for x in (0.0, r, 1.0))
+    z = 0.5 * (air.height[1:] + air.height[:-1])
+    z = jnp.minimum(z, 0.1 * layer.depth(columns, air))
+    expected = 1.0 / (1.0 + r * jnp.log(z / layer.roughness) / (1.0 - r))
+    mixed = np.asarray(free) > 0
+    assert mixed.any()
+    np.testing.assert_allclose((stable / free)[mixed], expected[mixed], rtol=1e-12)
+    assert 0.01 < float(expected.min()) < float(expected.max()) < 0.15
+    assert not none.any()
 
 
 def test_a_drier_surface_evaporates_less():
@@ -288,6 +312,48 @@ def test_the_air_holds_what_has_evaporated_and_not_rained():
     described = model.output_variables(parameters, state)
     assert described["pr"].standard_name == "precipitation_flux"
     assert set(names) <= described.keys()
+
+
+@pytest.mark.parametrize("exponent", [1.0, 1.5], ids=["sigma", "hybrid"])
+def test_water_has_weight_and_dry_air_is_kept(exponent):
+    """The ground bears what evaporates and does not rain; dry air and a tracer stay as they were,
+    through dynamics and physics, and isothermal air keeps its temperature."""
+    grid = air(8, smooth_hybrid_levels(6, 0.0, exponent))
+    state = moist_start(grid, *tropical(nz=6))
+    state = replace(state, tracers=state.tracers | {"dye": 0.5 + 0.1 * state.tracers["q"]})
+    parameters = AtmosphereParameters(physics=PROCESSES, slab=1e7)
+    model, area = atmosphere(grid, 300.0), np.asarray(grid.owned(grid.area.c))
+
+    def held(state, of):
+        pressure = thickness(grid, Field.at("c", state.ps)).data
+        return float((area * np.asarray(pressure * of(state.tracers))).sum())
+
+    def dry(state):
+        return held(state, lambda tracers: 1.0 - tracers["q"])
+
+    def dye(state):
+        return held(state, lambda tracers: tracers["dye"])
+
+    def weight(state):
+        return float((area * np.asarray(state.ps)).sum())
+
+    start, gained = state, 0.0
+    for _ in range(4):
+        state = integrate(model, parameters, state, 1)
+        fluxes = state.fluxes
+        lost = fluxes["prl"] + fluxes["prc"]
+        gained += 300.0 * EARTH.gravity * float((area * (fluxes["evspsbl"] - lost)).sum())
+    assert dry(state) == pytest.approx(dry(start), rel=1e-13)
+    assert dye(state) == pytest.approx(dye(start), rel=1e-13)
+    assert weight(state) - weight(start) == pytest.approx(gained, abs=1e-13 * weight(start))
+    assert abs(gained) > 1e-7 * weight(start)
+
+    warm = replace(start, T=jnp.full_like(start.T, 280.0))
+    wetter = replace(warm, tracers=warm.tracers | {"q": 1.1 * warm.tracers["q"]})
+    end = weighed(grid, warm, wetter)
+    np.testing.assert_allclose(end.T, 280.0, rtol=1e-14)
+    assert float((end.ps - warm.ps).min()) > 10.0
+    assert float(end.tracers["q"].min()) > 0.0
 
 
 def test_relative_humidity_and_the_vapour_of_a_column():

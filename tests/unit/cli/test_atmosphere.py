@@ -193,6 +193,19 @@ def test_files_with_a_single_hole_are_refused(dassim, tmp_path):
         assert words in result.err
 
 
+def test_a_hole_in_ground_at_the_cells_themselves_is_refused(dassim, tmp_path):
+    height = np.full((16, 32), 100.0)
+    height[3, 5] = np.nan
+    lon, lat = (np.arange(32) + 0.5) * 360 / 32, (np.arange(16) + 0.5) * 180 / 16 - 90
+    orog = {"orog": (("lat", "lon"), height, {"units": "m"})}
+    file = terrain.write(tmp_path / "ground.nc", {"lon": lon, "lat": lat}, **orog)
+    ground = f"orography={{type: file, file: {file}, variable: orog}}"
+    small = with_set(["grid.nx=32", "grid.ny=16", ground])
+    result = dassim("check", ATMOSPHERE["held_suarez"], *small)
+    assert result.code == 2
+    assert "orography: found no number at" in result.err
+
+
 def test_hybrid_levels_are_run_written_and_drawn(dassim, tmp_path):
     small = with_set(
         [

@@ -108,7 +108,7 @@ class BoundaryLayer(AbstractProcess):
     """Roughness length of the surface."""
     critical: Annotated[float, Field(gt=0)] = 1.0
     """Richardson number at which turbulence ends."""
-    gustiness: Annotated[Speed, Field(ge=0)] = 1.0
+    gustiness: Annotated[Speed, Field(gt=0)] = 1.0
     """Wind at the surface in calm air."""
 
 
