@@ -8,6 +8,8 @@ from dassim.parallel import SerialCommunicator, world
 from tests.models.namelists import integrate
 from tests.models.terrain import build, made_up
 
+STEPS = 100
+
 
 def fields(experiment, steps):
     """Whole fields on every rank: at the start, after ``steps``, and what lies below."""
@@ -30,8 +32,9 @@ def fields(experiment, steps):
 def test_real_ground_is_the_same_on_all_ranks(folder):
     comm = world()
     overrides = comm.bcast(made_up(folder) if comm.is_root else None)
-    together = fields(build(overrides, comm), 10)
-    alone = comm.bcast(fields(build(overrides, SerialCommunicator()), 10) if comm.is_root else None)
+    together = fields(build(overrides, comm), STEPS)
+    alone = fields(build(overrides, SerialCommunicator()), STEPS) if comm.is_root else None
+    alone = comm.bcast(alone)
     for name, whole in alone.items():
         scale = np.abs(whole).max()
         assert scale > 0.0, name

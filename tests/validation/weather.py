@@ -107,10 +107,11 @@ def _change_of_jets(ny: int, nz: int, exponent: float) -> float:
 
 @case("baroclinic wave", f"{JW}; minima of a spectral model at T42, T63", minutes=10)
 def baroclinic_wave():
-    """On 2 degrees; the minima grow deeper with resolution there, from T42 to T63 and on."""
+    """On 2 degrees, within 2 hPa of the ranges there: the minima grow deeper with resolution, from
+    986, 970 and 947 at T42 to 986, 967 and 938 at T63."""
     one = build("jablonowski_williamson_wave", ["grid.nx=180", "grid.ny=90", "time.step=800 s"])
     start, grid = one.state, one.model.grid
-    for day, lowest, within in ((7, 986.0, 4.0), (8, 968.5, 8.0), (9, 945.0, 12.0)):
+    for day, lowest, within in ((7, 986.0, 2.0), (8, 968.5, 3.5), (9, 942.5, 6.5)):
         state = after(one, day)
         hpa = float(state.ps.min()) / 100
         yield Check(f"lowest surface pressure, day {day}", lowest, hpa, within, "absolute", "hPa")
