@@ -76,7 +76,7 @@ def command(
         with loaded.located():
             return list(prediction(loaded.namelist, ranks or comm.size, there, process, comm))
 
-    with kept_to_cores(comm.rank, cores) if predict else nullcontext():
+    with kept_to_cores(comm, cores) if predict else nullcontext():
         prepare_jax(comm)
         process = peak_memory()
         loaded, lines = agreed(comm, examine)
@@ -127,8 +127,8 @@ def prediction(
     yield f"predicted, from {found.timed} cells of {found.block} timed here"
     yield f"  a step            {_work(found, step)}"
     yield (
-        f"  a gradient        {_seconds(found.gradient)} for each step of the run: "
-        f"{sweep.forward:.3g} steps forward; back {_work(found, sweep.back)}"
+        f"  a gradient        {_seconds(found.gradient)} for each step: {sweep.forward:.3g} steps "
+        f"forward; back {_work(found, sweep.back)} ({sweep.window})"
     )
     yield f"  a simulated day   {_seconds(found.during(86400))}"
     yield f"  this run          {_seconds(found.during(found.duration))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,20 +18,33 @@ MOST_RANKS = 16
 """Ranks that keep programs without being told where: more would crowd a shared home folder."""
 
 
+THREADS = ("NPROC", "OMP_NUM_THREADS")
+"""Variables that say how many threads a process has: XLA's, and those of other libraries."""
+
+
 @contextmanager
-def kept_to_cores(rank: int, count: int) -> Iterator[None]:
-    """This process on ``count`` cores, others than its neighbours', where it may choose; for what
-    JAX is first asked within."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    cores = sorted(before)
-    os.sched_setaffinity(0, {cores[(rank * count + k) % len(cores)] for k in range(count)})
+def kept_to_cores(comm: AbstractCommunicator, count: int) -> Iterator[None]:
+    """This process with ``count`` threads on as many cores, others than those of the ranks beside
+    it, where it may choose; for what JAX is first asked within. All ranks call this together."""
+    hosts = comm.allgather(socket.gethostname())
+    beside = hosts[: comm.rank].count(hosts[comm.rank])
+    threads = {name: os.environ.get(name) for name in THREADS}
+    may_choose = hasattr(os, "sched_setaffinity")
+    before = os.sched_getaffinity(0) if may_choose else set()
     try:
+        os.environ |= dict.fromkeys(THREADS, str(count))
+        if may_choose:
+            cores = sorted(before)
+            own = {cores[(beside * count + k) % len(cores)] for k in range(count)}
+            os.sched_setaffinity(0, own)
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        if may_choose:
+            os.sched_setaffinity(0, before)
+        for name, value in threads.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def prepare_jax(comm: AbstractCommunicator) -> None:

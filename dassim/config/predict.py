@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dassim.config.build import build_decomposition
 from dassim.config.errors import NamelistError, Problem, mismatch
@@ -124,7 +124,7 @@ def predict(
         block=cells,
         timed=timed,
         step=whole(of_a_step(busiest, namelist, beside)),
-        sweep=Sweep(whole(sweep.back), sweep.forward, sweep.kept * cells // timed),
+        sweep=replace(sweep, back=whole(sweep.back), kept=sweep.kept * cells // timed),
         costs=costs,
         step_in_model=run.step,
         duration=run.duration,

@@ -57,11 +57,13 @@ class Work:
 @dataclass(frozen=True)
 class Sweep:
     """A step's share of a gradient: ``back``, with what is run again inside a segment, and so many
-    steps ``forward`` before. ``kept``: bytes of the states kept on the way, at most."""
+    steps ``forward`` before. ``kept``: bytes of the states kept on the way, at most. ``window``:
+    what is swept, in words."""
 
     back: Work
     forward: float
     kept: int
+    window: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def of_a_step(rank: LoneRank, namelist: AbstractNamelist, beside: AbstractCommun
     means = ((one.name, one.variables) for one in namelist.output if one.kind == "mean")
     program = Program(rank.model, tuple(means))
     given = (program, rank.parameters, program.start(rank.parameters, rank.state), STEPS)
-    return Work(_seconds(_steps, given, beside) / STEPS, rank.sent, memory_of(_steps, *given))
+    memory = memory_of(_steps, *given)
+    return Work(_seconds(_steps, given, beside) / STEPS, rank.sent, memory)
 
 
 @compiled
@@ -159,12 +162,11 @@ def of_a_sweep(
 
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     inside = size * (again.states(longest) - again.states(steps))
-    back = Work(
-        _seconds(_back, given, beside) / steps,
-        sent.times(1 / steps),
-        memory_of(_back, *given) + inside,
-    )
-    return Sweep(back, schedule.advanced(segments) / segments, schedule.kept(segments) * size)
+    memory = memory_of(_back, *given) + inside
+    back = Work(_seconds(_back, given, beside) / steps, sent.times(1 / steps), memory)
+    words = f"{window.steps} steps in {segments} segments, {section.memory:g} GB for states"
+    forward = schedule.advanced(segments) / segments
+    return Sweep(back, forward, schedule.kept(segments) * size, words)
 
 
 @compiled

@@ -119,7 +119,8 @@ class BoundaryLayer(AbstractColumnPhysics):
         near = SURFACE_LAYER * top
         inside = jnp.clip((z - near) / (top - near), 0.0, 1.0)
         free = 1.0 - stability
-        damped = free / (free + stability * jnp.log(jnp.minimum(z, near) / self.roughness))
+        log = jnp.log(jnp.minimum(z, near) / self.roughness)
+        damped = free / (free + stability * jnp.maximum(log, 0.0))
         diffusivity = KARMAN * friction_speed * z * damped * (1.0 - inside) ** 2
         T = columns.virtual_temperature
         density = (

@@ -21,11 +21,13 @@ def weighed(grid: Grid, before: AtmosphereState, after: AtmosphereState) -> Atmo
 
         d(ps) = sum of (m - h),      F_k+1 = F_k + m_k - h'_k,      h' c' = m c + F_k c - F_k+1 c
 
-    Kept are the sums over the column of dry air ``(1 - q) h``, of vapour and of tracers. Vapour
-    comes and rain leaves with the temperature of the air; the wind stays.
+    with ``c`` at faces that of the level where it comes from, and ``m c`` what processes have left
+    of vapour and tracers, ``h c``. Kept are the sums over the column of dry air ``(1 - q) h``, of
+    vapour and of tracers. Vapour comes and rain leaves with the temperature of its air: the column
+    gains ``cp T (E - P)`` that no surface pays, about 1 W/m2. The wind stays.
     """
-    if "q" not in after.tracers:
-        return after
+    if after.tracers.get("q") is before.tracers.get("q"):
+        return after  # no process has touched it
 
     def thick(ps: jax.Array) -> jax.Array:
         return thickness(grid, Field.at("c", ps)).data

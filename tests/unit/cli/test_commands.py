@@ -1,6 +1,7 @@
 """What the commands print."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -120,15 +121,21 @@ def test_a_rank_is_timed_on_its_own_cores():
     script = (
         "import os, jax\n"
         "from dassim.cli.programs import kept_to_cores\n"
+        "from dassim.parallel import SerialCommunicator\n"
+        "os.environ['NPROC'] = '4'\n"
         "every, earlier = os.sched_getaffinity(0), os.listdir('/proc/self/task')\n"
-        "with kept_to_cores(1, 1):\n"
+        "with kept_to_cores(SerialCommunicator(), 1):\n"
+        "    assert os.environ['NPROC'] == '1'\n"
         "    jax.numpy.ones(3).sum().block_until_ready()\n"
         "    threads = set(os.listdir('/proc/self/task')) - set(earlier) | {str(os.getpid())}\n"
         "    kept = [os.sched_getaffinity(int(thread)) for thread in threads]\n"
         "assert os.sched_getaffinity(0) == every and len(kept) > 1\n"
+        "assert os.environ['NPROC'] == '4' and 'OMP_NUM_THREADS' not in os.environ\n"
         "print(max(map(len, kept)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    known = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, env=known)
     assert done.stdout == "1\n", done.stderr
 
 
