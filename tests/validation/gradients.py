@@ -177,7 +177,8 @@ def _checks_of(name: str, one: Experiment, *, jumps: bool = False):
         largest = sum(jnp.sum(abs(term)) for term in terms)  # they may cancel
         apart = float(abs(forward - adjoint) / largest)
         yield Check(f"{name}, {start}: dot products differ by", 1e-12, apart, bound="below")
-        if start == "motion" or not jumps:
+        # In salinity that is the same everywhere the last place decides on the weights of WENO.
+        if name not in OCEAN and (start == "motion" or not jumps):
             test = model_dot_product_test(one.model, parameters, state)
             what = f"{name}, {start}: random dot products of a step differ by"
             yield Check(what, 1e-12, test.difference, bound="below")
