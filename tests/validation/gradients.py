@@ -161,8 +161,7 @@ def checks_over_real_ground():
 
 def _checks_of(name: str, one: Experiment, *, jumps: bool = False):
     """``jumps``: where so many columns begin and cease to convect that the cost jumps within all
-    steps but the smallest, and air begins uniform, so that the last place decides on the weights of
-    WENO, which a stage that is run again may find otherwise."""
+    steps but the smallest."""
     parameters = with_all_processes(one.parameters, one.model)
     moving = integrate(one.model, parameters, one.state, SPIN_UP)
     for start, state in (("start", one.state), ("motion", moving)):
@@ -177,7 +176,7 @@ def _checks_of(name: str, one: Experiment, *, jumps: bool = False):
         largest = sum(jnp.sum(abs(term)) for term in terms)  # they may cancel
         apart = float(abs(forward - adjoint) / largest)
         yield Check(f"{name}, {start}: dot products differ by", 1e-12, apart, bound="below")
-        # In salinity that is the same everywhere the last place decides on the weights of WENO.
+        # Random changes as large as 1 of parameters of 1e-4 would cancel to round-off in the ocean.
         if name not in OCEAN and (start == "motion" or not jumps):
             test = model_dot_product_test(one.model, parameters, state)
             what = f"{name}, {start}: random dot products of a step differ by"
