@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-
-import jax
 
 from dassim.assimilation.window import Window
 from dassim.config import sensitivity
@@ -28,9 +25,10 @@ from dassim.parallel import (
     StandInCommunicator,
     compiled,
 )
-from dassim.parallel.compilation import memory_of
+from dassim.parallel.timing import slowest_seconds
 from dassim.parallel.traffic import Traffic, traffic
 from dassim.simulation.advance import Carry, Program
+from dassim.simulation.checkpoints import bytes_of_state
 from dassim.simulation.model import Model
 from dassim.simulation.segments import Parts, Segment, SegmentData
 from dassim.simulation.trees import differentiable, zeros_like
@@ -129,8 +127,8 @@ def of_a_step(rank: LoneRank, namelist: AbstractNamelist, beside: AbstractCommun
     means = ((one.name, one.variables) for one in namelist.output if one.kind == "mean")
     program = Program(rank.model, tuple(means))
     given = (program, rank.parameters, program.start(rank.parameters, rank.state), STEPS)
-    memory = memory_of(_steps, *given)
-    return Work(_seconds(_steps, given, beside) / STEPS, rank.sent, memory)
+    memory = _steps.memory(*given)
+    return Work(_seconds(lambda: _steps(*given), beside) / STEPS, rank.sent, memory)
 
 
 @compiled
@@ -160,10 +158,11 @@ def of_a_sweep(
     given = (Segment(model, _no_misfit, None, again), steps, parameters, state, end, start)
     sent = traffic(model.domain, lambda *arrays: _back(*given[:2], *arrays), *given[2:])
 
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    size = bytes_of_state(model.domain, state)
     inside = size * (again.states(longest) - again.states(steps))
-    memory = memory_of(_back, *given) + inside
-    back = Work(_seconds(_back, given, beside) / steps, sent.times(1 / steps), memory)
+    memory = _back.memory(*given) + inside
+    seconds = _seconds(lambda: _back(*given), beside) / steps
+    back = Work(seconds, sent.times(1 / steps), memory)
     words = f"{window.steps} steps in {segments} segments, {section.memory:g} GB for states"
     forward = schedule.advanced(segments) / segments
     return Sweep(back, forward, schedule.kept(segments) * size, words)
@@ -188,15 +187,6 @@ def _way_back(namelist: AbstractNamelist, run: Time) -> tuple[Adjoint, Window]:
     return Adjoint(), Window.of(0, run.steps, min(SEGMENT, run.steps))
 
 
-def _seconds(
-    function: Callable[..., Any], given: tuple[Any, ...], beside: AbstractCommunicator
-) -> float:
+def _seconds(call: Callable[[], Any], beside: AbstractCommunicator) -> float:
     """The median over turns of the slowest of the ranks that time it beside each other."""
-    jax.block_until_ready(function(*given))
-    taken = []
-    for _ in range(TURNS):
-        beside.barrier()
-        begin = time.perf_counter()
-        jax.block_until_ready(function(*given))
-        taken.append(max(beside.allgather(time.perf_counter() - begin)))
-    return statistics.median(taken)
+    return statistics.median(slowest_seconds(call, beside) for _ in range(TURNS))

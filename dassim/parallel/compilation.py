@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, wraps
-from typing import Any, TypeVar
+from functools import cache, cached_property, update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import equinox as eqx
 import jax
 from jax.core import Tracer
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 ON_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Sums along levels by XLA's own loops: those of its library YNNPACK, where what is summed is
 computed on the way, take ten times as long (jaxlib 0.10.2, float64)."""
 
 
-def compiled(function: Function) -> Function:
-    """``equinox.filter_jit`` of ``function``, with the options of :func:`compiler_options`; as a
+class Compiled(Generic[Arguments, Result]):
+    """A function that is compiled as a whole, with the options of :func:`compiler_options`; as a
     part of a larger program, with those of that."""
 
-    @cache
-    def program() -> Any:
+    def __init__(self, function: Callable[Arguments, Result]):
+        update_wrapper(self, function)
+        self._function = function
+        self._part = eqx.filter_jit(function)
+
+    @cached_property
+    def _whole(self) -> Any:
         options: Any = {"compiler_options": compiler_options()}
-        return eqx.filter_jit(function, **options)
+        return eqx.filter_jit(self._function, **options)
 
-    inner = eqx.filter_jit(function)
-
-    @wraps(function)
-    def call(*arguments: Any, **named: Any) -> Any:
+    def __call__(self, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         leaves = jax.tree.leaves((arguments, named))
         part_of_another = any(isinstance(leaf, Tracer) for leaf in leaves)
-        return (inner if part_of_another else program())(*arguments, **named)
+        return (self._part if part_of_another else self._whole)(*arguments, **named)
 
-    call.program = program  # pyright: ignore[reportAttributeAccessIssue]
-    return call  # type: ignore[return-value]
+    def memory(self, *arguments: Arguments.args, **named: Arguments.kwargs) -> int:
+        """Bytes that the program has at a time: its arguments, its results and what it holds in
+        between. Compiles it, as a call does."""
+        found = self._whole.lower(*arguments, **named).compile().compiled.memory_analysis()
+        with_arguments = found.argument_size_in_bytes + found.temp_size_in_bytes
+        return with_arguments + found.output_size_in_bytes - found.alias_size_in_bytes
 
 
-def memory_of(function: Any, *arguments: Any) -> int:
-    """Bytes that the program of ``function``, a :func:`compiled` one, has at a time: its arguments,
-    its results and what it holds in between. Compiles it, as a call does."""
-    found = function.program().lower(*arguments).compile().compiled.memory_analysis()
-    with_arguments = found.argument_size_in_bytes + found.temp_size_in_bytes
-    return with_arguments + found.output_size_in_bytes - found.alias_size_in_bytes
+def compiled(function: Callable[Arguments, Result]) -> Compiled[Arguments, Result]:
+    """``equinox.filter_jit`` with what the backend should be told: :class:`Compiled`."""
+    return Compiled(function)
 
 
 @cache

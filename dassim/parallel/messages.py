@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import statistics
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 
 from dassim.parallel.communicator import AbstractCommunicator
 from dassim.parallel.primitives import all_sum_p, neighbour_swap_p
+from dassim.parallel.timing import slowest_seconds
 
 MESSAGES = (neighbour_swap_p, all_sum_p)
 
@@ -52,13 +52,8 @@ def seconds_for(found: list[Message], comm: AbstractCommunicator, repetitions: i
     def send() -> list[Any]:
         return [_sent(message) for message in found]
 
-    times = []
-    for _ in range(repetitions + 1):
-        comm.barrier()
-        begin = time.perf_counter()
-        jax.block_until_ready(send())
-        times.append(max(comm.allgather(time.perf_counter() - begin)))
-    return statistics.median(times[1:])
+    slowest_seconds(send, comm)  # compiles
+    return statistics.median(slowest_seconds(send, comm) for _ in range(repetitions))
 
 
 def share_cores(comm: AbstractCommunicator) -> bool:

@@ -2,9 +2,9 @@
 
 Of the number of steps, for a namelist; what is kept of the way is chosen as a recovery chooses it.
 Runs and gradients take turns, one core for each rank. Every length in a process of its own, since
-the peak of a process's memory never falls. ``states``:
-by how many states of a rank the gradient's peak is above the run's; its compilation is in it, which
-on small grids is most. ``planned``: states in memory at a time by the schedule.
+the peak of a process's memory never falls. ``states``: by how many states of a rank the gradient's
+peak is above the run's; its compilation is in it, which on small grids is most. ``planned``: states
+in memory at a time by the schedule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +106,7 @@ def measure(options: Any) -> int:
     from dassim.config.schema.assimilation import Adjoint
     from dassim.io.checkpoints import FolderStore
     from dassim.parallel import world
+    from dassim.parallel.timing import slowest_seconds
     from dassim.simulation.adjoint import Run, cost, cost_and_gradient
     from dassim.simulation.segments import RunInputs, Segment, SegmentData
 
@@ -130,12 +130,6 @@ def measure(options: Any) -> int:
     run = Run(segment, window.lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
     inputs = RunInputs(parameters, start)
 
-    def seconds(call: Any) -> float:
-        comm.barrier()
-        begin = time.perf_counter()
-        call()
-        return max(comm.allgather(time.perf_counter() - begin))
-
     with tempfile.TemporaryDirectory() as folder:
         store = FolderStore(Path(folder), comm.rank) if schedule.uses_disk else None
 
@@ -148,7 +142,10 @@ def measure(options: Any) -> int:
         forward()
         run_peak = max(comm.allgather(peak_memory()))
         tally = gradient().tally
-        times = [(seconds(forward), seconds(gradient)) for _ in range(options.turns)]
+        times = [
+            (slowest_seconds(forward, comm), slowest_seconds(gradient, comm))
+            for _ in range(options.turns)
+        ]
         peak = max(comm.allgather(peak_memory()))
     if comm.is_root:
         (run_time, _), (time_of_gradient, spread) = map(record.median, zip(*times, strict=True))

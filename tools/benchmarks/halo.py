@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import mmap
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 
 from dassim.parallel import Domain, MPICommunicator
 from dassim.parallel.primitives import Neighbours, neighbour_swap
+from dassim.parallel.timing import slowest_seconds
 from tools.benchmarks import record
 from tools.benchmarks.record import Measurement
 
@@ -164,10 +164,7 @@ def turns(
     times: dict[str, list[Seconds]] = {name: [] for name in ways}
     for turn in range(repetitions + 1):
         for name, way in ways.items():
-            comm.barrier()
-            start = time.perf_counter()
-            way(exchanges)
-            elapsed = max(comm.allgather(time.perf_counter() - start))
+            elapsed = slowest_seconds(partial(way, exchanges), comm)
             if turn > 0:
                 times[name].append(elapsed / exchanges)
     return times

@@ -2,9 +2,9 @@
 
 Each line is one of ``dassim check tools/benchmarks/world.yaml --predict``, whose block of a rank is
 timed on one core; its messages are priced with the costs of a site. Memory is that of the programs,
-beside the process's own. Time steps in seconds are 2400
-times the spacing in degrees. ``years/day`` are of the model; ``output`` is what all ranks write
-together, daily fields and monthly restarts.
+beside the process's own. Time steps in seconds are 2400 times the spacing in degrees.
+``years/day`` are of the model; ``output`` is what all ranks write together, daily fields and
+monthly restarts.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import argparse
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from dassim.io.restarts import Moment, StateArchive
 from dassim.parallel import Domain, world
+from dassim.parallel.timing import slowest_seconds
 from tools.benchmarks import record
 from tools.benchmarks.record import Measurement
 
@@ -71,10 +71,7 @@ def main() -> None:
         for name, action in actions.items():
             if comm.is_root and name == "restart":
                 shutil.rmtree(archive.folder, ignore_errors=True)
-            comm.barrier()
-            begin = time.perf_counter()
-            action()
-            seconds[name].append(max(comm.allgather(time.perf_counter() - begin)))
+            seconds[name].append(slowest_seconds(action, comm))
             if comm.is_root and name.startswith("bare"):
                 for path in bare.iterdir():
                     path.unlink()

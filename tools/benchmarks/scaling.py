@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -111,6 +110,7 @@ def seconds_of_a_step(namelist: Any, comm: Any, turns: int, length: float) -> li
 
     jax.config.update("jax_enable_x64", True)
     from dassim.config.experiment import build_experiment
+    from dassim.parallel.timing import slowest_seconds
     from dassim.simulation.advance import Program
 
     with warnings.catch_warnings():
@@ -120,10 +120,7 @@ def seconds_of_a_step(namelist: Any, comm: Any, turns: int, length: float) -> li
     carry = program.start(one.parameters, one.state)
 
     def seconds(steps: int) -> float:
-        comm.barrier()
-        begin = time.perf_counter()
-        jax.block_until_ready(program(one.parameters, carry, steps))
-        return max(comm.allgather(time.perf_counter() - begin)) / steps
+        return slowest_seconds(lambda: program(one.parameters, carry, steps), comm) / steps
 
     seconds(2)  # compiles
     steps = max(2, int(length / seconds(3)))

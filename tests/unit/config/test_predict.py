@@ -86,9 +86,8 @@ def test_a_part_stands_for_a_large_block(on_four, monkeypatch):
     assert alone.timed == pair.timed == on_four.timed
     assert (alone.block, pair.block) == (4 * on_four.block, 2 * on_four.block)
     assert alone.step.sent == Traffic()
-    assert (
-        pair.step.sent == on_four.step.sent
-    )  # along y a block of half as many ranks has the same edges
+    # along y a block of half as many ranks has the same edges
+    assert pair.step.sent == on_four.step.sent
 
 
 def test_ranks_that_do_not_fit_are_refused():
