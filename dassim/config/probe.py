@@ -146,7 +146,7 @@ def of_a_sweep(
     """Back through the window of the namelist's recovery, of its sensitivity, or through the whole
     run; with the memory for states that it says, of which this block of a rank may have ``share``.
     """
-    section, window = _way_back(namelist, run)
+    section, window = way_back(namelist, run)
     allowed = section.model_copy(update={"memory": share * section.memory})
     model, parameters, state = rank.model, rank.parameters, rank.state
     with warnings.catch_warnings():
@@ -177,7 +177,8 @@ def _no_misfit(state: Any, data: Any) -> Parts:
     return {}
 
 
-def _way_back(namelist: AbstractNamelist, run: Time) -> tuple[Adjoint, Window]:
+def way_back(namelist: AbstractNamelist, run: Time) -> tuple[Adjoint, Window]:
+    """How the namelist's gradients are swept back, and through which steps."""
     if (recovery := namelist.assimilation) is not None:
         length = segment_length(recovery)
         return recovery.adjoint, build_window(recovery.window, length, run.step)

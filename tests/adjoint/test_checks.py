@@ -12,6 +12,7 @@ from jax.custom_derivatives import linear_call
 
 from dassim.assimilation.checks import (
     NEARBY,
+    DotProductTest,
     TaylorTest,
     TaylorTests,
     compare_gradients,
@@ -200,6 +201,13 @@ def test_differences_that_know_little_do_not_stand_for_an_order():
     assert along(lambda h: 3.0 * h + 3e-4 * jnp.abs(h) + h**2, 3.0).by_differences
 
 
+@pytest.mark.parametrize(("apart", "passes"), [(3e-8, True), (3e-7, False)])
+def test_differences_that_claim_to_know_more_than_seven_digits_are_not_believed(apart, passes):
+    kinked = along(lambda h: 3.0 * h + jnp.maximum(h - 3e-4, 0.0), 3.0 * (1.0 + apart))
+    assert not kinked.smooth and kinked.comparison.uncertain < 1e-8
+    assert kinked.passed == passes, kinked
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_cost_that_is_not_finite_at_the_point_fails(value):
     test = along(lambda h: jnp.where(h == 0.0, value, jnp.sin(h)), 1.0)
@@ -259,6 +267,30 @@ def linear(forward, transpose):
             )
         }
     )
+
+
+def test_sums_that_cancel_are_known_to_the_round_off_of_their_terms():
+    assert not DotProductTest("", 1.0, 1.0 + 5e-12).passed
+    assert DotProductTest("", 1.0, 1.0 + 5e-12, terms=1e3).passed
+    assert not DotProductTest("", 1.0, 1.0 + 5e-11, terms=1e3).passed
+
+
+def test_what_is_changed_is_changed_in_proportion():
+    """In changes of one size a wrong derivative of what is small would be lost in what is large."""
+    domain = Lorenz96.create(8, comm=SerialCommunicator()).domain
+    one = Control({"x": jnp.ones(domain.shape)}, {"a": jnp.array(1.0)})
+
+    def function(c, error):
+        a = c.replicated["a"]
+        bent = linear_call(lambda _, a: a, lambda _, b: (1.0 + error) * b, (), a)
+        return Control({"x": 1e12 * c.distributed["x"]}, {"a": bent})
+
+    right, wrong = (
+        dot_product_test("both", lambda c, e=error: function(c, e), one, domain)
+        for error in (0.0, 1e-6)
+    )
+    assert right.passed, right
+    assert not wrong.passed, wrong
 
 
 @pytest.mark.parametrize("way", [1, -1])

@@ -90,32 +90,25 @@ def in_process(options: Any, ranks: int, steps: int) -> dict[str, Any]:
 def measure(options: Any) -> int:
     """Time and memory of a forward run and of a gradient, printed by rank 0."""
     import tempfile
-    import warnings
 
     import jax
-    import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
 
-    from dassim.assimilation.objectives import Goal
     from dassim.assimilation.recovery import peak_memory
     from dassim.assimilation.window import Window
     from dassim.config import Namelist, load
     from dassim.config.assimilation import build_sweep
-    from dassim.config.experiment import build_experiment
     from dassim.config.schema.assimilation import Adjoint
     from dassim.io.checkpoints import FolderStore
     from dassim.parallel import world
     from dassim.parallel.timing import slowest_seconds
-    from dassim.simulation.adjoint import Run, cost, cost_and_gradient
-    from dassim.simulation.segments import RunInputs, Segment, SegmentData
+    from dassim.simulation.adjoint import cost, cost_and_gradient
 
     comm, steps = world(), options.one
     workers.pin(comm.rank)
     namelist = load(options.namelist, Namelist, overrides=options.overrides).namelist
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        experiment = build_experiment(namelist, comm)
+    experiment = workers.built(namelist, comm)
     model, parameters, start = experiment.model, experiment.parameters, experiment.state
     window = Window.of(0, steps, segment_length(steps, options.segment))
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(start))
@@ -124,11 +117,7 @@ def measure(options: Any) -> int:
         memory = 1e-9 * max(comm.allgather(state)) * (options.states + 0.5)
     section = Adjoint(memory=memory, disk=options.disk)
     schedule, rematerialisation = build_sweep(section, window, model, parameters, start)
-    goal = Goal("J", lambda state: jnp.sum(state.u**2))
-    segment = Segment(model, goal, None, rematerialisation)
-    last = len(window.lengths) - 1
-    run = Run(segment, window.lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
-    inputs = RunInputs(parameters, start)
+    run, inputs = run_of(experiment, window, rematerialisation)
 
     with tempfile.TemporaryDirectory() as folder:
         store = FolderStore(Path(folder), comm.rank) if schedule.uses_disk else None
@@ -164,6 +153,21 @@ def measure(options: Any) -> int:
         }
         print(json.dumps(row))
     return 0
+
+
+def run_of(experiment: Any, window: Any, rematerialisation: Any) -> tuple[Any, Any]:
+    """Through the window, with the last state's motion as its cost; and what it starts from."""
+    import jax.numpy as jnp
+
+    from dassim.assimilation.objectives import Goal
+    from dassim.simulation.adjoint import Run
+    from dassim.simulation.segments import RunInputs, Segment, SegmentData
+
+    goal = Goal("J", lambda state: jnp.sum(state.u**2))
+    segment = Segment(experiment.model, goal, None, rematerialisation)
+    last = len(window.lengths) - 1
+    run = Run(segment, window.lengths, lambda k: SegmentData(end=jnp.asarray(float(k == last))))
+    return run, RunInputs(experiment.parameters, experiment.state)
 
 
 def kept(rematerialisation: Any, disk: int) -> str:

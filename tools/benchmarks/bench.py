@@ -1,7 +1,8 @@
 """Run the benchmarks one after the other, and tabulate what they measure.
 
 What each part measures takes the place of its older record in the file of this machine under
-tools/benchmarks/results, or in the one that is named. A part that fails does not end the others.
+tools/benchmarks/results, or in the one that is named. A part that fails does not end the others;
+one that cannot run on this machine is skipped.
 """
 
 from __future__ import annotations
@@ -17,24 +18,23 @@ from functools import reduce
 from pathlib import Path
 
 from tools.benchmarks import record
-from tools.benchmarks.record import Measurement, Record, Records
+from tools.benchmarks.comparison import WORSE, compare, opened
+from tools.benchmarks.record import Record, Records
 from tools.benchmarks.workers import PROJECT, command
 
 RESULTS = PROJECT / "tools" / "benchmarks" / "results"
 LAST_LINES = 15
 
-LEAST_SPREAD = 0.02
-"""Smaller changes are taken for noise, also where no spread is known."""
-
 
 @dataclass(frozen=True)
 class Part:
-    """Commands that each take --json FILE, and the options that make them short."""
+    """Commands that each take --json FILE, and the options that make them short; None where nothing
+    does."""
 
     name: str
     about: str
     commands: tuple[tuple[str, ...], ...]
-    quick: tuple[str, ...] = ()
+    quick: tuple[str, ...] | None = ()
 
 
 PARTS = (
@@ -81,10 +81,28 @@ PARTS = (
         ("--turns", "3", "--seconds", "1"),
     ),
     Part(
+        "network",
+        "the ocean's step on 2 ranks behind a slow cable, against its prediction; as root",
+        (command("network", "--rates", "1gbit", "200mbit"),),
+        ("--turns", "1", "--seconds", "0.5", "--rates", "1gbit"),
+    ),
+    Part(
         "restarts",
         "restarts against bare h5py, on 2 ranks",
         (command("restarts", ranks=2),),
         ("--repetitions", "2", "--gigabytes", "0.1"),
+    ),
+    Part(
+        "output",
+        "daily means of 3-D fields against bare h5py, on 2 ranks",
+        (command("output", ranks=2),),
+        ("--repetitions", "1", "--days", "2", "--columns", "40", "80"),
+    ),
+    Part(
+        "verify",
+        "what is predicted for a step and a gradient on 1, 2 and 4 ranks, against both",
+        (command("verify"),),
+        ("--turns", "1", "--seconds", "0.5", "--steps", "10", "--ranks", "1"),
     ),
     Part(
         "predictions",
@@ -92,6 +110,7 @@ PARTS = (
         (command("predictions"),),
         ("--spacings", "4", "--ranks", "4000"),
     ),
+    Part("demo", "tools/demo from the start, with nothing compiled", (command("demo"),), None),
 )
 
 
@@ -109,25 +128,36 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a part has measured, if anything, and how it failed, if it did."""
+    """What a part has measured, if anything, how it failed, if it did, and why it was skipped."""
 
     records: Records
-    failures: tuple[Failure, ...]
+    failures: tuple[Failure, ...] = ()
+    skipped: str = ""
+
+    @property
+    def words(self) -> str:
+        """How it ended, where that was not well."""
+        return "failed" if self.failures else self.skipped
 
 
 def run(part: Part, quick: bool) -> Outcome:
     """Every command of the part, each with a file of its own."""
-    outcomes = [run_one(part, words, quick) for words in part.commands]
-    records = reduce(joined, (outcome.records for outcome in outcomes), {})
-    return Outcome(records, tuple(fail for outcome in outcomes for fail in outcome.failures))
+    if quick and part.quick is None:
+        return Outcome({}, skipped="skipped: it is never quick")
+    options = part.quick or () if quick else ()
+    outcomes = [run_one(part.name, (*words, *options)) for words in part.commands]
+    return Outcome(
+        reduce(joined, (outcome.records for outcome in outcomes), {}),
+        tuple(fail for outcome in outcomes for fail in outcome.failures),
+        "; ".join(outcome.skipped for outcome in outcomes if outcome.skipped),
+    )
 
 
-def run_one(part: Part, words: tuple[str, ...], quick: bool) -> Outcome:
+def run_one(part: str, words: tuple[str, ...]) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "measured.json"
-        options = (*(part.quick if quick else ()), "--json", str(file))
         done = subprocess.run(
-            (*words, *options),
+            (*words, "--json", str(file)),
             cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -136,11 +166,13 @@ def run_one(part: Part, words: tuple[str, ...], quick: bool) -> Outcome:
             check=False,
         )
         records, complaint = read(file)
-    well = done.returncode in (0, record.MISSED)
-    if well and records:
-        return Outcome(records, ())
-    lines = (*done.stdout.splitlines()[-LAST_LINES:], *([complaint] if complaint else []))
-    return Outcome(records, (Failure(part.name, done.returncode, lines),))
+    said = done.stdout.splitlines()[-LAST_LINES:]
+    if done.returncode == record.SKIPPED:
+        return Outcome(records, skipped=said[-1] if said else "skipped")
+    if done.returncode in (0, record.MISSED) and records:
+        return Outcome(records)
+    lines = (*said, *([complaint] if complaint else []))
+    return Outcome(records, (Failure(part, done.returncode, lines),))
 
 
 def read(file: Path) -> tuple[Records, str]:
@@ -163,70 +195,6 @@ def joined(first: Records, second: Records) -> Records:
     return {**first, **{part: both(part) for part in second}}
 
 
-def measurements(records: Records) -> list[Measurement]:
-    return [one for part in records.values() for one in part.measurements]
-
-
-@dataclass(frozen=True)
-class Change:
-    """A case in two files; None where a file does not have it."""
-
-    before: Measurement | None
-    after: Measurement | None
-
-    @property
-    def ratio(self) -> float | None:
-        """The value after over that before."""
-        if self.before is None or self.after is None or self.before.value == 0:
-            return None
-        return self.after.value / self.before.value
-
-    @property
-    def mark(self) -> str:
-        """What is to be seen: a change beyond both spreads, or a case without its like."""
-        if self.before is None:
-            return "only second"
-        if self.after is None:
-            return "only first"
-        if self.before.unit != self.after.unit:
-            return "another unit"
-        spread = max(self.before.spread, self.after.spread, LEAST_SPREAD)
-        difference = abs(self.after.value - self.before.value)
-        scale = min(abs(self.after.value), abs(self.before.value))
-        return "changed" if difference > spread * scale else ""
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        one = self.after or self.before
-        assert one is not None
-        values = (f"{m.value:.4g}" if m else "-" for m in (self.before, self.after))
-        ratio = "" if self.ratio is None else f"{self.ratio:.3g}"
-        return (one.part, one.case, *values, one.unit, ratio, self.mark)
-
-
-def changes(first: Records, second: Records) -> list[Change]:
-    """Every case of either, in the order of the first."""
-    before, after = (
-        {(one.part, one.case): one for one in measurements(records)} for records in (first, second)
-    )
-    return [Change(before.get(key), after.get(key)) for key in before | after]
-
-
-def compared(first: Path, second: Path) -> str:
-    """The table of changes, below the machines and commits of both files."""
-    files = {"first": record.read(first), "second": record.read(second)}
-    conditions = [
-        f"{name}: {conditions}"
-        for name, records in files.items()
-        for conditions in dict.fromkeys(
-            f"{one.header.machine}; commit {one.header.commit}" for one in records.values()
-        )
-    ]
-    head = ("part", "case", "first", "second", "unit", "second/first", "")
-    rows = [change.cells for change in changes(files["first"], files["second"])]
-    return "\n".join([*conditions, "", record.lines_of(head, rows)])
-
-
 def chosen(names: Sequence[str], parts: Iterable[Part]) -> list[Part]:
     """The parts of these names, or all; ends the program at a name that there is not."""
     known = {part.name: part for part in parts}
@@ -247,22 +215,25 @@ def main(arguments: Sequence[str] | None = None, parts: Sequence[Part] = PARTS) 
         nargs=2,
         type=Path,
         metavar=("FIRST", "SECOND"),
-        help="mark what differs by more than the spreads of both files",
+        help="mark what is better or worse by more than the spreads of both files, by the ratios "
+        f"to references where there are some; exit code {WORSE} where something is worse, 0 where "
+        "nothing is, 1 where a file cannot be read",
     )
     options = parser.parse_args(arguments)
     if options.compare:
-        print(compared(*options.compare))
-        return 0
+        return compare(*options.compare)
     selected = chosen(options.parts, parts)
     if options.list:
         print("\n".join(f"{part.name:12}{part.about}" for part in selected))
         return 0
     here = record.header()
     file = options.json or (None if options.quick else RESULTS / f"{here.name}.json")
+    if file and file.exists():
+        opened(file)
     print(here, flush=True)
     outcomes = [told(part, options.quick, file) for part in selected]
     records = reduce(joined, (outcome.records for outcome in outcomes), {})
-    print(f"\n{record.table(measurements(records))}")
+    print(f"\n{record.table(record.measurements(records))}")
     if file:
         print(f"\nwritten to {file}")
     failures = [failure for outcome in outcomes for failure in outcome.failures]
@@ -276,7 +247,7 @@ def told(part: Part, quick: bool, file: Path | None) -> Outcome:
     print(f"{part.name:12}", end="", flush=True)
     begin = time.perf_counter()
     outcome = run(part, quick)
-    print(f"{time.perf_counter() - begin:5.0f} s{'  failed' * bool(outcome.failures)}", flush=True)
+    print(f"{time.perf_counter() - begin:5.0f} s  {outcome.words}".rstrip(), flush=True)
     if file and outcome.records:
         record.write(file, (record.read(file) if file.exists() else {}) | dict(outcome.records))
     return outcome

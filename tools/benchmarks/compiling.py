@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -77,11 +76,8 @@ def measure(namelist: str) -> dict[str, dict[str, float]]:
 
     jax.config.update("jax_enable_x64", True)
     from dassim.config import Namelist, load
-    from dassim.config.experiment import build_experiment
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        one = build_experiment(load(workers.PROJECT / namelist, Namelist).namelist)
+    one = workers.built(load(workers.PROJECT / namelist, Namelist).namelist)
     arrays, rest = eqx.partition((one.model, one.parameters, one.state), eqx.is_array)
     active, passive = eqx.partition(arrays, eqx.is_inexact_array)
 

@@ -8,6 +8,9 @@ Bare messages are timed twice: in memory of ordinary pages, as XLA has it, and i
 which Linux backs with huge pages from 4 MB on: MPI then copies faster within a node. The limit of
 the ratio is on the first, which copies between the same kinds of memory; beyond it the exit code
 is 3.
+
+The last lines are the costs of these messages as a file of jobs/sites holds them, for ``dassim
+check --predict``: start it with one rank on each of two nodes for those of the network.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ from __future__ import annotations
 import argparse
 import mmap
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.optimize import nnls
 
 from dassim.parallel import Domain, MPICommunicator
 from dassim.parallel.primitives import Neighbours, neighbour_swap
@@ -53,6 +57,8 @@ def main() -> None:
         print(f"\n{ranks_of(comm)} on {record.header()}\n")
     found = messages(comm, options.sizes, options.repetitions, say)
     found += blocks(comm, tuple(options.block), options.repetitions, say)
+    if comm.size > 1 and len(options.sizes) > 1:
+        say(f"\n{site_costs(options.sizes, [1e-6 * one.value for one in found])}")
     if comm.is_root:
         record.save(options.json, found)
     sys.exit(record.MISSED if any(one.verdict == "missed" for one in comm.bcast(found)) else 0)
@@ -138,6 +144,22 @@ def blocks(
         case = f"{ranks_of(comm)}, {fields} x {nz} x {ny} x {nx}, width {width}"
         found.append(microseconds(case, times["dassim"], ("its messages by mpi4py", bare)))
     return found
+
+
+def site_costs(sizes: Sequence[int], seconds: Sequence[Seconds]) -> str:
+    """The section of a site: ``seconds = 2 (latency + size / bandwidth)`` of exchanges of ``sizes``
+    bytes, fitted by the relative error; ``latency`` is at least 0.
+
+    >>> print(site_costs([1000, 1000000], [4.2e-6, 204e-6]))
+    [costs]
+    latency = 2e-06
+    bandwidth = 1e+10
+    """
+    size, half = np.asarray(sizes, float), 0.5 * np.asarray(seconds[: len(sizes)])
+    terms = np.stack([1.0 / half, size / half], axis=1)
+    latency, per_byte = nnls(terms, np.ones(len(size)))[0]
+    bandwidth = 1.0 / per_byte if per_byte else np.inf
+    return f"[costs]\nlatency = {latency:.2g}\nbandwidth = {bandwidth:.2g}"
 
 
 def microseconds(

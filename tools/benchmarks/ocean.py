@@ -97,24 +97,24 @@ def compare(
     took = in_turns(processes, turns, seconds)
     for worker in processes.values():
         worker.close()
-    return measurements(case, physics, took, copy_bandwidth())
+    veros = f"Veros {workers.version(python, 'veros')}" if python is not None else ""
+    return measurements(case, physics, took, copy_bandwidth(), veros)
 
 
 def measurements(
-    case: Case, physics: str, took: dict[str, tuple[float, float]], bandwidth: float
+    case: Case, physics: str, took: dict[str, tuple[float, float]], bandwidth: float, veros: str
 ) -> list[Measurement]:
-    """From the seconds of a step and their spread: cells per second against Veros's, bytes per
-    second against a copy's."""
+    """From the seconds of a step and their spread: cells per second against those of ``veros``, its
+    name and version, bytes per second against a copy's."""
     (step, spread), name = took["dassim"], f"{case.name}, {physics}"
-    rate, veros = 1e-6 * case.cells / step, None
+    rate, against = 1e-6 * case.cells / step, ("", None)
     if "veros" in took:
-        veros = 1e-6 * case.cells / took["veros"][0]
-    against = "Veros" if veros else ""
+        against = (veros, 1e-6 * case.cells / took["veros"][0])
     wanted = WANTED if veros and physics == "matched" else ""
     moved = 1e-9 * BYTES_PER_CELL * case.cells / step
     copy = ("copy of an array", 1e-9 * bandwidth)
     return [
-        Measurement("ocean", name, rate, "Mcells/s", spread, against, veros, wanted),
+        Measurement("ocean", name, rate, "Mcells/s", spread, *against, wanted),
         Measurement("ocean", f"{name}: memory", moved, "GB/s", spread, *copy),
     ]
 

@@ -6,6 +6,7 @@ A file holds one record for each part that was run, so that a part can be measur
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dassim import provenance
 
@@ -23,7 +24,15 @@ LIBRARIES = ("dassim", "python", "jax", "jaxlib", "numpy", "mpi4py", "mpi4jax")
 MISSED = 3
 """Exit code of a benchmark that has measured a value beyond its limit."""
 
-LIMIT = re.compile(r"(<=|>=|<|>)\s*([\d.]+)")
+SKIPPED = 5
+"""Exit code of a benchmark that cannot run here; the last line that it prints says why."""
+
+LIMIT = re.compile(r"(<=|>=|<|>|within)\s*([\d.]+)")
+GOALS = {"<=": "less", "<": "less", ">=": "more", ">": "more", "within": "one"}
+
+RATE = re.compile(r"/(s|min|h|day)$")
+SPENT = re.compile(r"(us|ms|s|min|h|B|kB|MB|GB|states|a cell)\b")
+"""Units of which more is better, and of which less is."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,8 @@ class Measurement:
 
     ``spread``: largest less smallest, over the median; 0 for what is not measured in turns.
     ``reference``: what was measured beside it in the same run, in the same unit. ``wanted``: a
-    limit such as "<= 4", of the ratio where there is a reference, else of the value.
+    limit such as "<= 4", of the ratio where there is a reference, else of the value; "within 25 %":
+    neither 1.25 times too large nor as many times too small.
     """
 
     part: str
@@ -67,8 +77,32 @@ class Measurement:
             ">=": number >= bound,
             "<": number < bound,
             ">": number > bound,
+            "within": off(number) <= 1.0 + bound / 100.0,
         }
         return "met" if within[limit[1]] else "missed"
+
+    @property
+    def goal(self) -> str:
+        """What is better, "less", "more" or as near as may be to "one": by the limit, else by the
+        unit. Empty where neither tells.
+
+        >>> [Measurement("", "", 1.0, unit).goal for unit in ("ms", "s/step", "GB", "GB/s", "m")]
+        ['less', 'less', 'less', 'more', '']
+        """
+        if limit := LIMIT.match(self.wanted):
+            return GOALS[limit[1]]
+        if RATE.search(self.unit):
+            return "more"
+        return "less" if SPENT.match(self.unit) else ""
+
+
+def off(number: float) -> float:
+    """How many times larger or smaller than 1 it is.
+
+    >>> off(1.25), off(0.8)
+    (1.25, 1.25)
+    """
+    return max(number, 1.0 / number) if number > 0.0 else math.inf
 
 
 @dataclass(frozen=True)
@@ -149,6 +183,12 @@ def mpi_library() -> str:
     return " ".join(word for word in words if word != "Version:")
 
 
+def skip(reason: str) -> NoReturn:
+    """End a benchmark that cannot run here."""
+    print(f"skipped: {reason}")
+    raise SystemExit(SKIPPED)
+
+
 def median(times: Sequence[float]) -> tuple[float, float]:
     """And the spread: largest less smallest, over the median.
 
@@ -174,24 +214,41 @@ def write(path: Path, records: Records) -> None:
     path.write_text(json.dumps(contents, indent=1) + "\n")
 
 
+def measurements(records: Records) -> list[Measurement]:
+    """Of all parts."""
+    return [one for part in records.values() for one in part.measurements]
+
+
+EXPECTED = "expected records of benchmarks; name another file, or measure anew (--json FILE)"
+
+
 def read(path: Path) -> dict[str, Record]:
-    """What was written. Raises ValueError where the file is something else."""
+    """What was written. Raises ValueError where there is no file, or something else in it."""
     try:
         return records_of(json.loads(path.read_text()))
+    except OSError as error:
+        raise ValueError(f"{path}: found {str(error.strerror).lower()}, {EXPECTED}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: found {error!r}, expected records of benchmarks") from error
+        raise ValueError(f"{path}: found {error!r}, {EXPECTED}") from error
 
 
 def records_of(contents: Mapping[str, Any]) -> dict[str, Record]:
-    names = {field.name for field in fields(Measurement)}
-
-    def measurement(entries: dict[str, Any]) -> Measurement:
-        return Measurement(**{name: entries[name] for name in names & entries.keys()})
-
     return {
-        part: Record(Header(**one["header"]), tuple(map(measurement, one["measurements"])))
+        part: Record(Header(**one["header"]), tuple(map(measurement_of, one["measurements"])))
         for part, one in contents.items()
     }
+
+
+NUMBERS = ("value", "spread", "reference_value")
+
+
+def measurement_of(entries: dict[str, Any]) -> Measurement:
+    names = {field.name for field in fields(Measurement)} & entries.keys()
+    one = Measurement(**{name: entries[name] for name in names})
+    numbers = {name: getattr(one, name) for name in NUMBERS}
+    if odd := [n for n in numbers.values() if not isinstance(n, int | float | None)]:
+        raise TypeError(f"{odd[0]!r} for a number of {one.case}")
+    return one
 
 
 def save(

@@ -7,19 +7,14 @@ take turns; a time is the median of the slowest rank's.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from dassim.io.restarts import Moment, StateArchive
 from dassim.parallel import Domain, world
-from dassim.parallel.timing import slowest_seconds
 from tools.benchmarks import record
+from tools.benchmarks.disk import BARE, ON_DISK, bare_writes, common_folder, in_turns
 from tools.benchmarks.record import Measurement
 
 LEVELS, LIMIT = 30, 2.0
@@ -40,50 +35,24 @@ def main() -> None:
     rng = np.random.default_rng(comm.rank)
     state = {name: rng.normal(size=(LEVELS, *domain.shape)) for name in ("u", "v", "T", "S")}
     size = sum(comm.allgather(sum(array.nbytes for array in state.values())))
-    folder = comm.bcast(Path(tempfile.mkdtemp(dir=options.within)) if comm.is_root else None)
-    if comm.is_root:
-        print(f"{comm.size} ranks on {record.header()}\n{size / 1e9:.2f} GB in {folder}")
-
-    archive = StateArchive(folder / "restarts", domain)
-    bare = folder / "bare"
-    if comm.is_root:
-        bare.mkdir()
-    comm.barrier()
-
-    def write_bare(wait: bool) -> None:
-        path = bare / f"{comm.rank}.h5"
-        with h5py.File(path, "w") as file:
-            for name, array in state.items():
-                file[name] = array
-        if wait:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-
-    actions: dict[str, Callable[[], object]] = {
-        "bare h5py": lambda: write_bare(wait=False),
-        "bare h5py, on disk": lambda: write_bare(wait=True),
-        "restart": lambda: archive.write(Moment(1, 60.0, "date", "0001-01-01T00-01-00"), state),
-        "restart: check": lambda: archive.examine("0001-01-01T00-01-00"),
-        "restart: read": lambda: archive.read(archive.entries()[0], state),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(options.repetitions + 1):
-        for name, action in actions.items():
-            if comm.is_root and name == "restart":
-                shutil.rmtree(archive.folder, ignore_errors=True)
-            seconds[name].append(slowest_seconds(action, comm))
-            if comm.is_root and name.startswith("bare"):
-                for path in bare.iterdir():
-                    path.unlink()
-    medians = {name: record.median(times[1:]) for name, times in seconds.items()}
+    with common_folder(comm, options.within) as folder:
+        say(f"{comm.size} ranks on {record.header()}\n{size / 1e9:.2f} GB in {folder}")
+        archive, bare = StateArchive(folder / "restarts", domain), folder / "bare"
+        date = "0001-01-01T00-01-00"
+        actions = bare_writes(bare, comm.rank, state) | {
+            "restart": lambda: archive.write(Moment(1, 60.0, "date", date), state),
+            "restart: check": lambda: archive.examine(date),
+            "restart: read": lambda: archive.read(archive.entries()[0], state),
+        }
+        goes = {BARE: bare, ON_DISK: bare, "restart: read": archive.folder}
+        medians = in_turns(actions, goes, comm, options.repetitions)
     for name, (median, _) in medians.items():
         say(f"  {name:<20} {median:6.2f} s {size / median / 1e6:8.0f} MB/s")
-    for name in ("bare h5py", "bare h5py, on disk"):
+    for name in (BARE, ON_DISK):
         ratio = medians["restart"][0] / medians[name][0]
         verdict = "within" if ratio <= LIMIT else "beyond"
         say(f"  a restart takes {ratio:.2f} times as long as {name} ({verdict} {LIMIT:g})")
     if comm.is_root:
-        shutil.rmtree(folder)
         of = f"{comm.size} ranks, {size / 1e9:.2g} GB"
         record.save(options.json, measurements(of, medians))
 
@@ -105,8 +74,8 @@ def measurements(of: str, medians: dict[str, tuple[float, float]]) -> list[Measu
         )
 
     return [
-        one("written", "restart", "bare h5py", f"<= {LIMIT:g}"),
-        one("written to disk", "restart", "bare h5py, on disk", f"<= {LIMIT:g}"),
+        one("written", "restart", BARE, f"<= {LIMIT:g}"),
+        one("written to disk", "restart", ON_DISK, f"<= {LIMIT:g}"),
         one("checked", "restart: check", "restart"),
         one("read", "restart: read", "restart"),
     ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +108,10 @@ def seconds_of_a_step(namelist: Any, comm: Any, turns: int, length: float) -> li
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from dassim.config.experiment import build_experiment
     from dassim.parallel.timing import slowest_seconds
     from dassim.simulation.advance import Program
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        one = build_experiment(namelist, comm)
+    one = workers.built(namelist, comm)
     program = Program(one.model)
     carry = program.start(one.parameters, one.state)
 

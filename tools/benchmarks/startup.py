@@ -7,11 +7,8 @@ The command runs with an empty cache of compiled programs, then with the cache t
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tools.benchmarks import record, workers
@@ -42,10 +39,7 @@ def imports(turns: int) -> list[Measurement]:
     for _ in range(1 + turns):
         for module in MODULES:
             words = [sys.executable, "-c", IMPORT.format(module)]
-            done = subprocess.run(
-                words, cwd=workers.PROJECT, capture_output=True, text=True, check=True
-            )
-            times[module].append(float(done.stdout))
+            times[module].append(float(workers.printed(words)))
     took = {module: record.median(values[1:]) for module, values in times.items()}
     jax, _ = took.pop("jax")
     return [
@@ -74,21 +68,8 @@ def first_steps(namelist: str, turns: int) -> list[Measurement]:
 
 def one_step(namelist: str, folder: Path, run: str) -> float:
     """Seconds of the command, which writes to ``run`` in ``folder``, its cache beside it."""
-    own = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
-    environment = {name: value for name, value in os.environ.items() if name not in own}
     words = [sys.executable, "-m", "dassim", "run", namelist, "--folder", str(folder / run)]
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [*words, "--set", "time.duration=1 steps"],
-        cwd=workers.PROJECT,
-        env=environment | {"XDG_CACHE_HOME": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr or done.stdout)
-    return time.perf_counter() - begin
+    return workers.seconds([*words, "--set", "time.duration=1 steps"], workers.cache_in(folder))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +33,49 @@ def command(module: str, *options: Any, ranks: int = 0) -> tuple[str, ...]:
     return (*launcher, sys.executable, "-m", name, *map(str, options))
 
 
-def answer(words: tuple[str, ...], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+def answer(words: Sequence[str], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The JSON object in the last line that the command prints; ends this program if it fails."""
+    given = {**LARGE_PAGES, **os.environ, **(environment or {})}
+    return json.loads(printed(words, given).splitlines()[-1])
+
+
+def printed(words: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """What the command prints, in this ``environment``; ends this program if it fails."""
     done = subprocess.run(
-        words,
-        cwd=PROJECT,
-        env={**LARGE_PAGES, **os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
+        words, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(done.stderr or done.stdout)
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout
+
+
+def seconds(words: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Until the command has ended; ends this program if it fails."""
+    begin = time.perf_counter()
+    printed(words, environment)
+    return time.perf_counter() - begin
+
+
+def cache_in(folder: Path) -> dict[str, str]:
+    """The environment of a command that keeps compiled programs in ``folder``."""
+    own = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    return environment | {"XDG_CACHE_HOME": str(folder / "cache")}
+
+
+def version(python: str, package: str) -> str:
+    """Of a package in the environment of ``python``."""
+    words = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
+    return printed((python, "-c", words, package)).strip()
+
+
+def built(namelist: Any, comm: Any = None) -> Any:
+    """Its experiment, without a word."""
+    from dassim.config.experiment import build_experiment
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return build_experiment(namelist, comm)
 
 
 def pin(rank: int = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import singledispatch
 from typing import Any
@@ -26,7 +27,7 @@ from dassim.config.atmosphere.reanalysis import air_on_pressure_levels
 from dassim.config.atmosphere.surface import surface_temperature
 from dassim.config.atmosphere.tracers import with_tracers
 from dassim.config.build import build_domain, build_grid
-from dassim.config.errors import NamelistError, Problem, mismatch
+from dassim.config.errors import NamelistError, NamelistWarning, Problem, mismatch
 from dassim.config.experiment import Experiment
 from dassim.config.friction import lateral_friction
 from dassim.config.limits import too_long_steps
@@ -55,7 +56,7 @@ def build_atmosphere(
     part, by default those of this run. All ranks call this together.
 
     Raises NamelistError for what cannot run, on all ranks alike. Warns on rank 0 (NamelistWarning)
-    of a time step beyond a limit.
+    of a time step beyond a limit, and of vapour that may fall below 0.
     """
     physics, time = namelist.physics, namelist.time
     grid = build_grid(namelist, build_domain(namelist, comm))
@@ -88,7 +89,8 @@ def build_atmosphere(
     parameters = as_arrays(parameters, namelist.precision)
     state = model.start(state.watching(model_of.fluxes_of(parameters.physics)))
     speed = namelist.expected_speed or 0.0
-    for doubt in too_long_steps(model, stability_limits(model, parameters, state, speed)):
+    too_long = too_long_steps(model, stability_limits(model, parameters, state, speed))
+    for doubt in (*negative_vapour(parameters, state), *too_long):
         if grid.domain.comm.is_root:
             warnings.warn(doubt, stacklevel=2)
     objectives = Objectives(numbers(kinetic_energy_in_all, "Pa m4 s-2"))
@@ -135,6 +137,20 @@ def coefficients(physics: schema.Physics, ground: np.ndarray) -> AtmosphereParam
         LateralDiffusion(diffusion.diffusivity, diffusion.biharmonic, diffusion.scale_length),
         tuple(process(section) for section in physics.columns),
     )
+
+
+def negative_vapour(
+    parameters: AtmosphereParameters, state: AtmosphereState
+) -> Iterator[NamelistWarning]:
+    """Of vapour that nothing fills where advection leaves less than none."""
+    filled = any(isinstance(p, model_of.PositiveHumidity) for p in parameters.physics)
+    if "q" in state.tracers and not filled:
+        message = mismatch(
+            "vapour and no positive_humidity among them",
+            "a process that fills levels where advection leaves less than no vapour",
+            "put {type: positive_humidity} first, or expect negative humidity",
+        )
+        yield NamelistWarning(Problem(("physics", "columns"), message))
 
 
 # -- the start ------------------------------------------------------------------------------------

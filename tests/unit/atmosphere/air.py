@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from dassim.atmosphere.primitive import AtmosphereModel, FastModes
+from dassim.atmosphere.primitive import (
+    AtmosphereModel,
+    AtmosphereParameters,
+    AtmosphereState,
+    FastModes,
+)
+from dassim.atmosphere.primitive.column import thickness
 from dassim.atmosphere.primitive.water import Air
 from dassim.atmosphere.shallow_water import Planet
 from dassim.dynamics.polar import PolarFilter
-from dassim.grid import Grid, Levels, build_grid, latlon, sigma_levels
+from dassim.grid import Field, Grid, Levels, build_grid, latlon, sigma_levels
+from dassim.grid.operators import avg_x_c2f
 from dassim.parallel import Domain
 
 AIR = Air(287.0, 1004.5)
@@ -42,3 +51,32 @@ def split(grid: Grid, time_step: float, count: int = 3) -> AtmosphereModel:
     model = atmosphere(grid, time_step)
     modes = FastModes.for_grid(grid, time_step, AIR, model.polar, count=count)
     return replace(model, fast_modes=modes)
+
+
+def total_energy(
+    model: AtmosphereModel,
+    parameters: AtmosphereParameters,
+    state: AtmosphereState,
+    content: jax.Array | None = None,
+) -> jax.Array:
+    """``sum of h (cp T + K) + ps phi_s`` over area and levels (J/kg Pa m2), ``K`` at faces;
+    ``content``: ``h T``, that of ``state`` when left out."""
+    grid, here = model.grid, model.view(parameters, state)
+    if content is None:
+        content = grid.owned(here.thickness.c) * state.T
+    along_x = here.u**2.0 * here.thickness.u * grid.dx.u * grid.dy.u * grid.mask.u
+    along_y = here.v**2.0 * here.thickness.v * grid.dx.v * grid.dy.v * grid.mask.v
+    kinetic = 0.5 * (jnp.sum(grid.owned(along_x)) + jnp.sum(grid.owned(along_y)))
+    area, ground = grid.owned(grid.area.c), parameters.gravity * parameters.orography
+    enthalpy = parameters.heat_capacity * jnp.sum(area * content)
+    return kinetic + enthalpy + jnp.sum(area * state.ps * ground)
+
+
+def angular_momentum(grid, state):
+    """``sum of (u + Omega a cos(lat)) a cos(lat) h dA / g`` at x-faces (kg m2/s): of the flow, and
+    of the rotating planet."""
+    cells = thickness(grid, grid.exchange(Field.at("c", state.ps), 1))
+    mass = grid.owned(avg_x_c2f(cells) * grid.area.u) / EARTH.gravity
+    arm = EARTH.radius * jnp.cos(jnp.deg2rad(grid.owned(grid.y.c)))
+    of_flow, of_planet = mass * state.u * arm, mass * EARTH.rotation * arm**2
+    return float(of_flow.sum()), float(of_planet.sum())

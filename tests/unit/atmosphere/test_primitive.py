@@ -21,6 +21,7 @@ from dassim.atmosphere.primitive import (
 from dassim.atmosphere.primitive.column import Weights, geopotential, pressure_work, thickness
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.dynamics.friction import DivergenceDamping, LateralFriction
+from dassim.dynamics.tracers import LateralDiffusion
 from dassim.grid import (
     Field,
     GridError,
@@ -29,9 +30,9 @@ from dassim.grid import (
     sigma_levels,
     smooth_hybrid_levels,
 )
-from dassim.grid.operators import avg_x_c2f, divergence, masked
+from dassim.grid.operators import divergence, masked
 from tests.models.namelists import integrate
-from tests.unit.atmosphere.air import EARTH, air, atmosphere
+from tests.unit.atmosphere.air import EARTH, air, angular_momentum, atmosphere, total_energy
 
 GAS, KAPPA = 287.0, 287.0 / 1004.5
 FACES = (0.0, 0.1, 0.3, 0.6, 0.85, 1.0)
@@ -110,16 +111,10 @@ def test_energy_is_conserved_by_the_tendencies(over_hills):
     """Without a filter: ``sum of h (cp T + K) + ps phi_s`` over area and levels."""
     grid, parameters, state = over_hills
     model = AtmosphereModel(grid, 60.0)
-    ground = parameters.gravity * parameters.orography
 
     def energy(u, v, ps, content):
-        here = model.view(parameters, replace(state, u=u, v=v, ps=ps))
-        along_x = here.u**2.0 * here.thickness.u * grid.dx.u * grid.dy.u * grid.mask.u
-        along_y = here.v**2.0 * here.thickness.v * grid.dx.v * grid.dy.v * grid.mask.v
-        kinetic = 0.5 * (jnp.sum(grid.owned(along_x)) + jnp.sum(grid.owned(along_y)))
-        area = grid.owned(grid.area.c)
-        enthalpy = parameters.heat_capacity * jnp.sum(area * content)
-        return kinetic + enthalpy + jnp.sum(area * ps * ground)
+        moved = replace(state, u=u, v=v, ps=ps)
+        return total_energy(model, parameters, moved, content)
 
     @jax.jit
     def power():
@@ -132,16 +127,6 @@ def test_energy_is_conserved_by_the_tendencies(over_hills):
 
     parts = power()
     assert float(abs(parts.sum())) < 1e-13 * float(abs(parts).max())
-
-
-def angular_momentum(grid, state):
-    """``sum of (u + Omega a cos(lat)) a cos(lat) h dA / g`` at x-faces (kg m2/s): of the flow, and
-    of the rotating planet."""
-    cells = thickness(grid, grid.exchange(Field.at("c", state.ps), 1))
-    mass = grid.owned(avg_x_c2f(cells) * grid.area.u) / EARTH.gravity
-    arm = EARTH.radius * jnp.cos(jnp.deg2rad(grid.owned(grid.y.c)))
-    of_flow, of_planet = mass * state.u * arm, mass * EARTH.rotation * arm**2
-    return float(of_flow.sum()), float(of_planet.sum())
 
 
 def test_angular_momentum_changes_by_truncation_alone():
@@ -177,6 +162,7 @@ def test_mass_and_tracers_are_conserved_and_uniform_ones_stay(over_hills):
         parameters,
         friction=LateralFriction(biharmonic=1e17),
         divergence_damping=DivergenceDamping(1e6),
+        diffusion=LateralDiffusion(1e5, 1e16),
     )
     end = integrate(atmosphere(grid, 300.0), damped, start, 20)
     require_conserved(grid, start, end)

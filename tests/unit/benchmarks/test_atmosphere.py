@@ -1,11 +1,13 @@
 """The benchmark of the atmosphere: what it makes of the seconds that steps took."""
 
 import io
+import math
 import sys
+from dataclasses import replace
 
 import pytest
 
-from tools.benchmarks.atmosphere import CASES, Comparison, Speed, lines, measured
+from tools.benchmarks.atmosphere import CASES, COLUMNS, Comparison, Speed, lines, measured
 from tools.benchmarks.record import median
 from tools.benchmarks.turns import in_turns, serve
 
@@ -15,10 +17,21 @@ COMPARED = Comparison(
 
 
 def test_dinosaur_has_its_grid_of_quadratic_truncation():
+    for truncation, columns in COLUMNS.items():
+        nx = math.isqrt(2 * columns)
+        assert 2 * columns == nx**2
+        assert nx > 3 * int(truncation[1:])  # products of two waves are free of aliasing
+
+
+def test_dassim_has_no_fewer_columns():
     for case in CASES:
-        truncation = int(case.truncation[1:])
         assert case.nx == 2 * case.ny
-        assert case.nx > 3 * truncation  # products of two waves are free of aliasing
+        assert case.columns >= COLUMNS[case.truncation]
+
+
+def test_each_line_has_the_columns_of_its_model():
+    alike = replace(COMPARED, case=CASES[2])
+    assert [line.split()[1] for line in lines([alike])] == ["16200", "8192"]
 
 
 def test_the_ratio_is_that_of_simulated_days_per_hour():

@@ -1,4 +1,4 @@
-"""All benchmarks by one command: parts that fail, files, comparisons. No benchmark runs here."""
+"""All benchmarks by one command: parts that fail, files. No benchmark runs here."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ def test_a_part_that_breaks_after_a_missed_limit_has_failed(capsys):
 def test_the_list_says_what_the_parts_measure(capsys):
     assert bench.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    names = "startup compiling ocean atmosphere adjoint halo scaling restarts predictions"
+    names = "startup compiling ocean atmosphere adjoint halo scaling network restarts output"
+    names += " verify predictions demo"
     assert [line.split()[0] for line in lines] == names.split()
     assert all(len(line.split()) > 1 for line in lines)
 
@@ -103,38 +104,25 @@ def test_an_unknown_part_is_refused():
         bench.main(["tides"])
 
 
-def test_a_comparison_marks_changes_and_passes_over_noise(tmp_path, capsys):
-    steady = Measurement("ocean", "steady", 10.0, "Mcells/s", 0.05)
-    noisy = Measurement("ocean", "noisy", 10.0, "Mcells/s", 0.3)
-    gone = Measurement("halo", "gone", 1.0, "us")
-    came = Measurement("restarts", "came", 1.0, "s")
-    files = [tmp_path / "a.json", tmp_path / "b.json"]
-    record.write(
-        files[0], {"ocean": Record(HEADER, (steady, noisy)), "halo": Record(HEADER, (gone,))}
-    )
-    record.write(
-        files[1],
-        {
-            "ocean": Record(
-                replace(HEADER, commit="def"),
-                (replace(steady, value=12.0), replace(noisy, value=12.0)),
-            ),
-            "restarts": Record(HEADER, (came,)),
-        },
-    )
-    assert bench.main(["--compare", *map(str, files)]) == 0
-    shown = capsys.readouterr().out
-    rows = [" ".join(line.split()) for line in shown.splitlines()]
-    assert "ocean steady 10 12 Mcells/s 1.2 changed" in rows
-    assert "ocean noisy 10 12 Mcells/s 1.2" in rows
-    assert "halo gone 1 - us only first" in rows
-    assert "restarts came - 1 s only second" in rows
-    assert "first: A Processor, 2 cores, 8 GB; float64; commit abc" in shown
-    assert "second: A Processor, 2 cores, 8 GB; float64; commit def" in shown
+def test_a_part_that_cannot_run_here_is_skipped_and_says_why(tmp_path, capsys):
+    skips = "from tools.benchmarks import record; record.skip('found no cable')"
+    file = tmp_path / "results.json"
+    parts = [Part("cable", "needs one", (python(skips),)), GOOD]
+    assert bench.main(["--json", str(file)], parts) == 0
+    (line,) = (one for one in capsys.readouterr().out.splitlines() if one.startswith("cable"))
+    assert line.endswith("s  skipped: found no cable")
+    assert list(record.read(file)) == ["good"]
 
 
-def test_a_change_of_units_or_below_the_least_spread_is_no_change_of_value():
-    exact = Measurement("adjoint", "memory", 1.0, "GB")
-    assert bench.Change(exact, replace(exact, value=1.01)).mark == ""
-    assert bench.Change(exact, replace(exact, value=1.05)).mark == "changed"
-    assert bench.Change(exact, replace(exact, unit="MB")).mark == "another unit"
+def test_what_is_never_quick_runs_without_quick_alone(capsys):
+    slow = replace(GOOD, quick=None)
+    assert bench.main(["--quick"], [slow]) == 0
+    assert "skipped: it is never quick" in capsys.readouterr().out
+    assert [len(one.measurements) for one in bench.run(slow, False).records.values()] == [2]
+
+
+def test_nothing_is_measured_into_a_file_of_something_else(tmp_path):
+    strange = tmp_path / "strange.json"
+    strange.write_text("strange")
+    with pytest.raises(SystemExit, match="expected records of benchmarks"):
+        bench.main(["--json", str(strange)], [BAD])

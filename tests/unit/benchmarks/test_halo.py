@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 
 import pytest
 
+from dassim.config.schema.site import Costs
 from tools.benchmarks import record
 
 
@@ -32,6 +34,9 @@ def test_it_reports_times_bytes_and_ratios(mpirun, tmp_path):
     sent = [line.split()[2] for line in lines if line.split()[:2] == ["5", "3"]]
     in_x = 2 * 5 * 1 * 3 * 8 * 8  # sides, fields, levels, width, rows, bytes of a number
     assert sent == [str(in_x)]
+    site = tomllib.loads("\n".join(lines[lines.index("[costs]") :]))
+    costs = Costs.model_validate(site["costs"])
+    assert 0.0 <= costs.latency < 1e-2 and 1e6 < costs.bandwidth < 1e12
     measured = record.read(file)["halo"].measurements
     assert len(measured) == 2 + 3  # sizes of messages, and exchanges of blocks
     assert measured[1].ratio == pytest.approx(largest[0], abs=0.01)

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from contextlib import nullcontext
+from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
-from tools.benchmarks import adjoint, compiling, network, ocean, restarts, scaling
+from dassim.config import Namelist, load
+from dassim.config.outputs import streams
+from dassim.parallel import world
+from tools.benchmarks import (
+    adjoint,
+    compiling,
+    demo,
+    disk,
+    network,
+    ocean,
+    output,
+    record,
+    restarts,
+    scaling,
+    verify,
+    workers,
+)
 
 
 def test_the_ocean_is_as_many_times_faster_as_veros_takes_longer():
     took = {"dassim": (0.5, 0.1), "veros": (2.5, 0.2)}
-    speed, memory = ocean.measurements(ocean.CASES[0], "matched", took, 1e9)
+    speed, memory = ocean.measurements(ocean.CASES[0], "matched", took, 1e9, "Veros 1.7.0")
+    assert speed.reference == "Veros 1.7.0"
     assert speed.ratio == pytest.approx(5.0)
     assert (speed.spread, speed.verdict) == (0.1, "met")
     assert memory.ratio == pytest.approx(ocean.BYTES_PER_CELL * ocean.CASES[0].cells / 0.5 / 1e9)
 
 
 def test_without_veros_the_ocean_has_no_reference():
-    speed, _ = ocean.measurements(ocean.CASES[0], "alone", {"dassim": (0.5, 0.1)}, 1e9)
+    speed, _ = ocean.measurements(ocean.CASES[0], "alone", {"dassim": (0.5, 0.1)}, 1e9, "")
     assert speed.ratio is None
     assert speed.verdict == ""
 
@@ -66,3 +87,87 @@ def test_a_step_over_a_network_is_held_to_its_prediction(monkeypatch):
     short, long, step, messages = network.at("1gbit", options)
     assert (short.value, long.value, messages.value) == pytest.approx((10.0, 100.0, 20.0))
     assert (step.unit, step.value, step.ratio) == ("ms", 60.0, pytest.approx(1.2))
+    assert step.verdict == "met"
+
+
+def test_where_no_cable_can_be_laid_the_network_is_skipped(monkeypatch, capsys):
+    monkeypatch.setattr(network.shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["network"])
+    with pytest.raises(SystemExit) as ended:
+        network.main()
+    assert ended.value.code == record.SKIPPED
+    assert capsys.readouterr().out == (
+        "skipped: found no ip, tc, nsenter; expected Linux with iproute2 and util-linux\n"
+    )
+
+
+def test_a_user_who_may_make_no_namespaces_is_told_so(monkeypatch):
+    monkeypatch.setattr(network.shutil, "which", lambda name: name)
+    words = ("sh", "-c", "echo not permitted >&2; exit 1")
+    monkeypatch.setattr(network, "remove", lambda: None)
+    call = network.call
+    monkeypatch.setattr(network, "call", lambda *_: call(*words))
+    assert "found no right to make network namespaces" in network.obstacle()
+    assert "not permitted); expected to be root" in network.obstacle()
+
+
+def test_output_is_held_to_bare_files_in_megabytes_a_second():
+    took = {disk.BARE: (1.0, 0.1), disk.ON_DISK: (3.0, 0.2), output.STREAM: (4.0, 0.3)}
+    at_once, on_disk = output.measurements("2 ranks", 400_000_000, took)
+    assert (at_once.value, at_once.unit, at_once.spread) == (100.0, "MB/s", 0.3)
+    assert (at_once.ratio, at_once.verdict) == (0.25, "missed")
+    assert (on_disk.ratio, on_disk.verdict) == (0.75, "met")
+
+
+def test_actions_on_files_take_turns_and_leave_room_for_the_next(tmp_path):
+    bare, seen = tmp_path / "bare", []
+    actions = disk.bare_writes(bare, 0, {"T": np.arange(3.0)}, records=2)
+    actions["look"] = lambda: seen.append(bare.exists())
+    took = disk.in_turns(actions, {disk.ON_DISK: bare}, world(), 2)
+    assert list(took) == [disk.BARE, disk.ON_DISK, "look"]
+    assert seen == 3 * [False]
+    actions[disk.BARE]()
+    with h5py.File(bare / "0.h5") as file:
+        assert np.asarray(file["1/T"]).tolist() == [0.0, 1.0, 2.0]
+
+
+def test_the_folder_of_all_ranks_goes_at_the_end(tmp_path):
+    with disk.common_folder(world(), tmp_path) as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_namelist_of_the_output_writes_days_of_all_fields():
+    namelist = load(workers.PROJECT / output.NAMELIST, Namelist, overrides=output.overrides(40, 80))
+    (stream,) = streams(namelist.namelist)
+    assert (stream.name, stream.variables) == (output.STREAM, output.NAMES)
+    assert (stream.kind, stream.precision, stream.file_per) == ("mean", "float32", "month")
+
+
+def test_a_prediction_is_held_to_what_is_measured():
+    row = {"predicted": {"step": 0.009, "gradient": 0.05}}
+    row |= {"measured": {"step": [0.01, 0.01, 0.02], "gradient": [0.1]}}
+    step, gradient = verify.measurements("channel, 2 ranks", row)
+    assert (step.case, step.value, step.ratio) == ("channel, 2 ranks: step", 9.0, 0.9)
+    assert (step.spread, step.verdict) == (1.0, "met")
+    assert (gradient.ratio, gradient.verdict) == (0.5, "missed")
+
+
+def test_the_demo_is_timed_in_a_folder_of_its_own_with_an_empty_cache(monkeypatch):
+    called = []
+    monkeypatch.setattr(workers, "seconds", lambda *given: called.append(given) or 181.0)
+    found = demo.measured(demo.NAMELIST)
+    (((_, namelist, run), environment),) = called
+    assert namelist == demo.NAMELIST
+    assert Path(environment["XDG_CACHE_HOME"]).parent == Path(run).parent
+    assert not Path(run).parent.exists()
+    assert (found.value, found.unit, found.verdict) == (181.0, "s", "missed")
+
+
+def test_a_version_is_that_of_the_other_environment():
+    assert workers.version(sys.executable, "numpy") == np.__version__
+
+
+def test_a_command_that_fails_ends_the_benchmark_with_what_it_said():
+    with pytest.raises(SystemExit, match="out of luck"):
+        workers.seconds((sys.executable, "-c", "raise SystemExit('out of luck')"), {})
