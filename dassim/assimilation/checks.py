@@ -53,6 +53,9 @@ CLEAR = 30.0
 ROUND_OFF = 100 * float(np.finfo(float).eps)
 """Of the sum of the sizes of its terms: nearer than this, two sums of the same terms may not be."""
 
+NOTHING = 1e-12
+"""In SI units: an array of smaller numbers, as of rain where none falls, holds round-off alone."""
+
 KNOWN = 1e-3
 """Central differences that are less certain than this, relative, do not stand for an order of 2."""
 
@@ -311,11 +314,12 @@ def dot_product_test(
 
 
 def sizes(domain: Domain, control: Control) -> Control:
-    """The root mean square of every array over all ranks; 1 where it is 0 everywhere."""
+    """The root mean square of every array over all ranks; 1 where that is less than
+    :data:`NOTHING`."""
 
     def size(squares: jax.Array, count: jax.Array | int) -> jax.Array:
         mean = squares / count
-        return jnp.sqrt(jnp.where(mean > 0.0, mean, 1.0))
+        return jnp.sqrt(jnp.where(mean > NOTHING**2, mean, 1.0))
 
     def whole(leaf: jax.Array) -> jax.Array:
         counted = jnp.stack([jnp.sum(leaf**2), jnp.full((), leaf.size, leaf.dtype)])

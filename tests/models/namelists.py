@@ -54,6 +54,11 @@ AIR_SCALE = {"u": 10.0, "v": 10.0, "q": 1e-2}
 """The same in air, where round-off of the temperature, 1e-13 K, makes 1e-12 m/s within hours."""
 
 
+def with_set(overrides: Iterable[str]) -> list[str]:
+    """The overrides as options of a command."""
+    return [word for override in overrides for word in ("--set", override)]
+
+
 def environment() -> dict[str, str]:
     """That of the process, with the folder of the data beside the project if it says no other."""
     return {"DASSIM_DATA": str(PROJECT.parent / "shared" / "data"), **os.environ}

@@ -11,7 +11,7 @@ import numpy as np
 from dassim.config import Namelist, NamelistWarning, load
 from dassim.config.experiment import Experiment, build_experiment
 from dassim.parallel import AbstractCommunicator, SerialCommunicator
-from tests.models.namelists import PROJECT, SMALLER
+from tests.models.namelists import PACKAGES, PROJECT, SMALLER
 
 GAS, GRAVITY, LAPSE, T0 = 287.0, 9.80616, 0.0065, 290.0
 POWER = GAS * LAPSE / GRAVITY
@@ -89,6 +89,11 @@ def made_up(folder: Path) -> tuple[str, ...]:
         *(f"surface.{key}.period=360 d" for key in ("temperature", "land.temperature")),
         f"initial.file={air}",
     )
+
+
+def smaller(name: str, folder: Path) -> tuple[str, ...]:
+    """Overrides that make a namelist small; what it reads of packages is made up in ``folder``."""
+    return made_up(folder) if name in PACKAGES else SMALLER[name]
 
 
 def build(overrides, comm: AbstractCommunicator | None = None) -> Experiment:

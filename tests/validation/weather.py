@@ -180,7 +180,7 @@ def dry_climate():
     draw_zonal_mean(FIGURES, "held_suarez_T", "Zonal-mean temperature", when, "K", *at, T)
     for name, half in (("northern", lat > 0), ("southern", lat < 0)):
         level, row = np.unravel_index(np.argmax(u[:, half]), u[:, half].shape)
-        yield Check(f"{name} jet", 30.0, float(u[level, half][row]), 8.0, "absolute", "m/s")
+        yield Check(f"{name} jet", 30.0, float(u[level, half][row]), 5.0, "absolute", "m/s")
         where = float(abs(lat[half][row]))
         yield Check(f"{name} jet, latitude", 45.0, where, 8.0, "absolute", "degrees")
         sigma = (level + 0.5) / u.shape[0]

@@ -15,14 +15,10 @@ from dassim.config.experiment import doubts
 from dassim.config.yaml import parse
 from dassim.parallel import SerialCommunicator
 from tests.models import terrain
-from tests.models.namelists import ATMOSPHERE, PROJECT, SMALLER
+from tests.models.namelists import ATMOSPHERE, PROJECT, SMALLER, with_set
 
 JET = ATMOSPHERE["galewsky"]
 WAVE = PROJECT / "namelists" / "assimilation" / "baroclinic_sensitivity.yaml"
-
-
-def with_set(overrides):
-    return [word for override in overrides for word in ("--set", override)]
 
 
 @pytest.mark.parametrize("name", ATMOSPHERE)
@@ -380,9 +376,3 @@ def test_gradients_of_a_baroclinic_wave_agree_with_finite_differences(dassim, tm
     data = library.open(tmp_path / "s")
     assert data[f"{name}_by_T"].attrs["units"] == f"{units} (K)-1"
     assert float(abs(data[f"{name}_by_ps"]).max()) > 0.0
-
-
-def test_the_adjoint_is_verified(dassim):
-    small = with_set(SMALLER["galewsky"])
-    result = dassim("verify-adjoint", JET, "--steps", "1", "--spin-up", "2", *small)
-    assert (result.code, result.out.splitlines()[-1]) == (0, "all tests passed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -127,6 +128,23 @@ def test_a_file_that_a_run_is_writing_is_read_again(run, monkeypatch):
     monkeypatch.setattr("dassim.io.dataset.WAITS", (0.0, 0.0, 0.0))
     assert dassim.open(run).sizes["time"] == 4
     assert len(attempts) == 3
+
+
+def test_others_look_at_a_run_that_goes_on(tmp_path, grid):
+    """The file is open in this process; other programs know nothing of dassim."""
+    look = "import sys, netCDF4; print(netCDF4.Dataset(sys.argv[1])['T'].shape[0])"
+    environment = {k: v for k, v in os.environ.items() if k != "HDF5_USE_FILE_LOCKING"}
+    with writer(tmp_path, stream(), grid) as one:
+        put_days(one, grid, range(2))  # the second hands over when the first is written
+        (path,) = tmp_path.glob("daily/*/part_00000.nc")
+        child = subprocess.run(
+            [sys.executable, "-c", look, path],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert child.stdout in ("1\n", "2\n"), child.stderr
 
 
 def test_importing_dassim_loads_nothing():
