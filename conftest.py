@@ -2,8 +2,6 @@
 
 import jax
 
-import dassim  # noqa: F401 - before HDF5, which it tells to lock no files
-
 jax.config.update("jax_enable_x64", True)
 
 pytest_plugins = ["tests.harness.ranks"]

@@ -6,12 +6,8 @@ one imports nothing by itself.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-# A run locks its folder. Its files stay open to all who look at it while it goes on.
-os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 if TYPE_CHECKING:
     from dassim.io.dataset import xr

@@ -5,9 +5,14 @@ A command's module imports what it needs inside its function: starting one must 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import typer
+
+# Of the commands alone: a run locks its folder, and who looks at it while it goes on may read its
+# files. HDF5 reads this when it is loaded.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 COMMANDS = (
     "assimilate",

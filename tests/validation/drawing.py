@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cmocean  # noqa: F401 - names its colour maps cmo.*
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from dassim.cli.figures.style import colour_bar, degrees, figure, head, unit
 from tests.models.namelists import PROJECT
@@ -38,7 +39,7 @@ def draw_zonal_mean(
     both_signs = values.min() < 0.0 < values.max()
     largest = float(abs(values).max())
     ends = (-largest, largest) if both_signs else (float(values.min()), float(values.max()))
-    levels = np.linspace(*ends, 21)
+    levels = MaxNLocator(20, symmetric=both_signs).tick_values(*ends)
     colours = "cmo.balance" if both_signs else "cmo.thermal"
     with figure() as (made, axes):
         drawn = axes.contourf(lat, sigma, values, levels, cmap=colours)

@@ -59,11 +59,11 @@ class Case:
         return self.nx * self.ny
 
 
-T42 = {"eulerian": 600.0, "semi_lagrangian": 3600.0}
+T42_STEPS = {"eulerian": 600.0, "semi_lagrangian": 3600.0}
 CASES = (
     Case("T21", 64, 32, 2400.0, "T21", {"eulerian": 1200.0, "semi_lagrangian": 3600.0}),
-    Case("T42", 128, 64, 1800.0, "T42", T42),
-    Case("alike", 180, 90, 1200.0, "T42", T42),
+    Case("T42", 128, 64, 1800.0, "T42", T42_STEPS),
+    Case("alike", 180, 90, 1200.0, "T42", T42_STEPS),
 )
 
 

@@ -1,12 +1,14 @@
 """Two files of measurements: what has become better or worse from the first to the second.
 
 Where both hold a case with a reference, the ratios are compared: machines differ from day to day,
-value and reference were measured in the same run. Else the values are.
+value and reference were measured in the same run. Else the values are. Where the reference is
+dassim's own, as the run beside its gradient, a change counts that both show.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,16 @@ WORSE = 4
 """Exit code of a comparison that finds something worse."""
 
 LEAST_SPREAD = 0.02
-"""Smaller changes are taken for noise, also where no spread is known."""
+"""Smaller changes are taken for noise."""
+
+UNKNOWN_SPREAD = 0.15
+"""That of what was timed once."""
+
+TIMED = re.compile(r"(^|/)(us|ms|s|min|h|day)\b")
+"""Units of times and rates."""
+
+OWN = ("the run", "the step", "restart", "1 rank", "float64")
+"""References that dassim itself makes faster or slower."""
 
 HEAD = ("part", "case", "first", "second", "unit", "ratio", "ratio", "second/first", "")
 
@@ -31,14 +42,17 @@ class Change:
     after: Measurement | None
 
     @property
-    def numbers(self) -> tuple[float, float] | None:
-        """What is compared: ratios to the references where both have one, else values."""
+    def numbers(self) -> list[tuple[float, float]]:
+        """What is compared: ratios to the references where both have one, else values; both where
+        the reference is dassim's own."""
         one, other = self.before, self.after
         if one is None or other is None:
-            return None
+            return []
+        values = one.value, other.value
         if one.ratio is None or other.ratio is None:
-            return one.value, other.value
-        return one.ratio, other.ratio
+            return [values]
+        ratios = one.ratio, other.ratio
+        return [ratios, values] if other.reference in OWN else [ratios]
 
     @property
     def unlike(self) -> str:
@@ -56,15 +70,16 @@ class Change:
     @property
     def mark(self) -> str:
         """What is to be seen: why there is nothing to compare, or a change beyond both spreads."""
-        if self.unlike or self.before is None or self.after is None or self.numbers is None:
+        if self.unlike or self.before is None or self.after is None:
             return self.unlike
-        times = worsening(*self.numbers, self.after.goal)
-        noise = 1.0 + max(self.before.spread, self.after.spread, LEAST_SPREAD)
-        if max(times, over(1.0, times)) <= noise:
+        noise = 1.0 + max(LEAST_SPREAD, noise_of(self.before), noise_of(self.after))
+        times = [worsening(*pair, self.after.goal) for pair in self.numbers]
+        worse, better = (all(t > noise for t in many) for many in (times, map(inverse, times)))
+        if not (worse or better):
             return ""
         if not self.after.goal:
             return "changed"
-        return "worse" if times > 1.0 else "better"
+        return "worse" if worse else "better"
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -73,8 +88,13 @@ class Change:
         both = (self.before, self.after)
         values = (f"{m.value:.4g}" if m else "-" for m in both)
         ratios = (f"{m.ratio:.3g}" if m and m.ratio is not None else "" for m in both)
-        change = "" if self.unlike or not self.numbers else f"{over(*reversed(self.numbers)):.3g}"
+        change = "" if self.unlike else f"{over(*reversed(self.numbers[0])):.3g}"
         return (one.part, one.case, *values, one.unit, *ratios, change, self.mark)
+
+
+def noise_of(one: Measurement) -> float:
+    """Its spread; of what was timed once, one that is not known."""
+    return one.spread or (UNKNOWN_SPREAD if TIMED.search(one.unit) else 0.0)
 
 
 def worsening(before: float, after: float, goal: str) -> float:
@@ -86,6 +106,10 @@ def worsening(before: float, after: float, goal: str) -> float:
     if goal == "more":
         return over(before, after)
     return over(off(after), off(before)) if goal == "one" else over(after, before)
+
+
+def inverse(number: float) -> float:
+    return over(1.0, number)
 
 
 def over(one: float, other: float) -> float:

@@ -27,7 +27,7 @@ from tools.benchmarks.scaling import seconds_of_a_step
 
 NAMELIST = workers.PROJECT / "namelists" / "ocean" / "reentrant_channel_coarse.yaml"
 WANTED = "within 30 %"
-ALONG_X = "decomposition.layout=[1, 2]"
+ALONG_X, NO_OUTPUT = "decomposition.layout=[1, 2]", "output=[]"
 
 SPACE = "dassim"
 SPACES = (f"{SPACE}0", f"{SPACE}1")
@@ -77,11 +77,13 @@ def obstacle() -> str:
     """Why no cable can be laid on this machine; empty where one can."""
     if missing := [name for name in ("ip", "tc", "nsenter") if shutil.which(name) is None]:
         return f"found no {', '.join(missing)}; expected Linux with iproute2 and util-linux"
+    if not record.mpi_library().startswith("MPICH"):
+        return f"found {record.mpi_library()}; expected MPICH, which tells a rank its number"
     try:
         with cable("1gbit"):
             return ""
     except SystemExit as error:
-        return f"found no right to make network namespaces ({error}); expected to be root"
+        return f"found no way to lay a cable ({error}); expected root, on Linux with veth and tbf"
 
 
 def at(rate: str, options: Any) -> list[Measurement]:
@@ -176,10 +178,11 @@ def predict_step(options: Any) -> None:
 
 
 def divided(options: Any) -> Any:
-    """The namelist, along x."""
+    """The namelist, along x, without its output."""
     from dassim.config import Namelist, load
 
-    return load(options.namelist, Namelist, overrides=[ALONG_X, *options.overrides]).namelist
+    overrides = [ALONG_X, NO_OUTPUT, *options.overrides]
+    return load(options.namelist, Namelist, overrides=overrides).namelist
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def measurements(
     rate, against = 1e-6 * case.cells / step, ("", None)
     if "veros" in took:
         against = (veros, 1e-6 * case.cells / took["veros"][0])
-    wanted = WANTED if veros and physics == "matched" else ""
+    wanted = WANTED if "veros" in took and physics == "matched" else ""
     moved = 1e-9 * BYTES_PER_CELL * case.cells / step
     copy = ("copy of an array", 1e-9 * bandwidth)
     return [

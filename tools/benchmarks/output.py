@@ -1,9 +1,9 @@
 """Time a month of daily means on its way to disk against bare h5py writes of the same bytes.
 
 u, v, T and S of the re-entrant channel, in float32, through the writer of a run: netCDF files with
-masks and coordinates, one for each rank, closed when they stand on disk. Bare h5py writes plain
-arrays into one file for each rank, with and without waiting for the disk. They take turns; a time
-is that of the slowest rank.
+masks and coordinates, one for each rank, synchronised after each record so that a killed run leaves
+what it wrote. Bare h5py writes plain arrays into one file for each rank, without waiting for the
+disk, and waiting once at the end. They take turns; a time is that of the slowest rank.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5, help="medians are taken over these")
     parser.add_argument("--json", type=Path, help="add the measurements to this file")
     options = parser.parse_args()
+    if not 1 <= options.days <= 31:
+        parser.error(f"found {options.days} days; expected 1 to 31, a file's")
 
     import jax
     import jax.numpy as jnp

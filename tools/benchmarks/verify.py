@@ -1,8 +1,9 @@
 """What ``dassim check --predict`` says of a step and of a gradient, against both as they are run.
 
 The ranks time a block each, beside each other, and predict; then they run together, one core for
-each. A gradient is that of the whole run, swept as the prediction takes it to be; its time is for
-each of the run's steps. More ranks than the machine has cores are not taken by default.
+each. Both take the run without its output. A gradient is that of the whole run, swept as the
+prediction takes it to be; its time is for each of the run's steps. More ranks than this process has
+cores are not taken by default.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from tools.benchmarks import record, workers
 from tools.benchmarks.record import Measurement
 
-NAMELIST = "namelists/ocean/reentrant_channel_coarse.yaml"
+NAMELIST = workers.PROJECT / "namelists" / "ocean" / "reentrant_channel_coarse.yaml"
 RANKS = (1, 2, 4)
 WANTED = "within 25 %"
 
@@ -24,9 +26,10 @@ WHAT = ("step", "gradient")
 
 
 def main() -> None:
+    cores = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.verify", description=__doc__)
-    parser.add_argument("namelist", nargs="?", default=NAMELIST)
-    parser.add_argument("--ranks", type=int, nargs="+", default=not_above(os.cpu_count() or 1))
+    parser.add_argument("namelist", nargs="?", type=Path, default=NAMELIST)
+    parser.add_argument("--ranks", type=int, nargs="+", default=not_above(cores))
     parser.add_argument("--steps", type=int, default=100, help="of the run that is differentiated")
     parser.add_argument("--turns", type=int, default=5, help="medians are taken over these")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn of steps")
@@ -36,13 +39,13 @@ def main() -> None:
     if options.one:
         measure(options)
         return
-    print(f"{Path(options.namelist).stem} on {record.header()}", flush=True)
+    print(f"{options.namelist.stem} on {record.header()}", flush=True)
     for ranks in options.ranks:
-        given = (options.namelist, "--one", "--steps", options.steps)
+        given = (options.namelist.resolve(), "--one", "--steps", options.steps)
         given += ("--turns", options.turns, "--seconds", options.seconds)
         words = workers.command("verify", *given, ranks=ranks if ranks > 1 else 0)
         row = workers.answer(words, workers.ONE_CORE)
-        found = measurements(f"{Path(options.namelist).stem}, {ranks} ranks", row)
+        found = measurements(f"{options.namelist.stem}, {ranks} ranks", row)
         print(record.table(found), flush=True)
         record.save(options.json, found)
 
@@ -82,8 +85,9 @@ def measure(options: Any) -> None:
 
     comm = world()
     workers.pin(comm.rank)
-    overrides = [f"time.duration={options.steps} steps"]
-    namelist = load(workers.PROJECT / options.namelist, Namelist, overrides=overrides).namelist
+    overrides = [f"time.duration={options.steps} steps", "output=[]"]
+    namelist = load(options.namelist, Namelist, overrides=overrides).namelist
+    namelist = namelist.model_copy(update={"assimilation": None, "sensitivity": None})
     found = predict(namelist, comm.size, Costs(), comm)
     measured = {
         "step": seconds_of_a_step(namelist, comm, options.turns, options.seconds),
@@ -98,6 +102,7 @@ def seconds_of_a_gradient(namelist: Any, comm: Any, turns: int) -> list[float]:
     """Of the slowest rank, for each step of the run. All ranks call this together."""
     from dassim.config.assimilation import build_sweep
     from dassim.config.probe import way_back
+    from dassim.io.checkpoints import FolderStore
     from dassim.parallel.timing import slowest_seconds
     from dassim.simulation.adjoint import cost_and_gradient
     from tools.benchmarks.adjoint import run_of
@@ -108,11 +113,14 @@ def seconds_of_a_gradient(namelist: Any, comm: Any, turns: int) -> list[float]:
     schedule, rematerialisation = build_sweep(*given)
     run, inputs = run_of(experiment, window, rematerialisation)
 
-    def seconds() -> float:
-        return slowest_seconds(lambda: cost_and_gradient(run, inputs, schedule), comm)
+    with tempfile.TemporaryDirectory() as folder:
+        store = FolderStore(Path(folder), comm.rank) if schedule.uses_disk else None
 
-    seconds()  # compiles
-    return [seconds() / window.steps for _ in range(turns)]
+        def seconds() -> float:
+            return slowest_seconds(lambda: cost_and_gradient(run, inputs, schedule, store), comm)
+
+        seconds()  # compiles
+        return [seconds() / window.steps for _ in range(turns)]
 
 
 if __name__ == "__main__":

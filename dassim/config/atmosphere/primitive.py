@@ -142,13 +142,13 @@ def coefficients(physics: schema.Physics, ground: np.ndarray) -> AtmosphereParam
 def negative_vapour(
     parameters: AtmosphereParameters, state: AtmosphereState
 ) -> Iterator[NamelistWarning]:
-    """Of vapour that nothing fills where advection leaves less than none."""
+    """Of vapour that nothing fills where advection may leave less than none."""
     filled = any(isinstance(p, model_of.PositiveHumidity) for p in parameters.physics)
     if "q" in state.tracers and not filled:
         message = mismatch(
             "vapour and no positive_humidity among them",
-            "a process that fills levels where advection leaves less than no vapour",
-            "put {type: positive_humidity} first, or expect negative humidity",
+            "a process that fills levels where advection may leave less than no vapour",
+            "put {type: positive_humidity} first, or expect some negative humidity",
         )
         yield NamelistWarning(Problem(("physics", "columns"), message))
 

@@ -39,6 +39,20 @@ def test_ratios_are_compared_where_both_have_a_reference(tmp_path, capsys):
     assert "ocean step 10 10 Mcells/s 5 3.33 0.667 worse" in rows
 
 
+def test_beside_a_reference_of_its_own_a_change_is_one_that_both_show():
+    before = replace(STEP, value=8.0, unit="s", reference="the run", reference_value=1.0)
+    faster_run = replace(before, reference_value=0.8)
+    slower = replace(before, value=4.0, reference_value=0.4)
+    worse = replace(before, value=12.0)
+    assert [Change(before, one).mark for one in (faster_run, slower, worse)] == ["", "", "worse"]
+
+
+def test_what_was_timed_once_is_known_to_less():
+    once = replace(MEMORY, unit="s")
+    assert Change(once, replace(once, value=1.1)).mark == ""
+    assert Change(once, replace(once, value=1.2)).mark == "worse"
+
+
 def test_values_are_compared_where_one_has_no_reference():
     alone = replace(STEP, reference="", reference_value=None)
     assert Change(STEP, replace(alone, value=5.0)).mark == "worse"

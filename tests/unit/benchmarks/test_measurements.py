@@ -107,8 +107,8 @@ def test_a_user_who_may_make_no_namespaces_is_told_so(monkeypatch):
     monkeypatch.setattr(network, "remove", lambda: None)
     call = network.call
     monkeypatch.setattr(network, "call", lambda *_: call(*words))
-    assert "found no right to make network namespaces" in network.obstacle()
-    assert "not permitted); expected to be root" in network.obstacle()
+    assert "found no way to lay a cable" in network.obstacle()
+    assert "not permitted); expected root" in network.obstacle()
 
 
 def test_output_is_held_to_bare_files_in_megabytes_a_second():

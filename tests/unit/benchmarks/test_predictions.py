@@ -35,6 +35,6 @@ def test_a_row_is_measured_in_its_units():
         (2.0, "ms"),
         (3.0, "GB"),
         (5.0, "GB"),
-        (4.0, "GB/s"),
+        (4.0, "GB/s wanted"),
     ]
     assert found[0].case == "1/4 degree, 100 ranks: step"

@@ -22,8 +22,8 @@ def test_vapour_that_nothing_keeps_from_falling_below_zero_is_doubtful():
     path, small = DRY
     assert found_of(path, [*small, MOIST]) == [
         "physics.columns: found vapour and no positive_humidity among them; expected a process "
-        "that fills levels where advection leaves less than no vapour; put {type: "
-        "positive_humidity} first, or expect negative humidity"
+        "that fills levels where advection may leave less than no vapour; put {type: "
+        "positive_humidity} first, or expect some negative humidity"
     ]
 
 
