@@ -36,6 +36,8 @@ from tools.benchmarks.workers import PROJECT, version
 NAMELIST = PROJECT / "namelists" / "atmosphere" / "held_suarez.yaml"
 DINOSAUR = PROJECT / ".venv-dinosaur" / "bin" / "python"
 DAY = 86400.0
+FRICTION = "physics.friction.scale_length=313 km"
+"""That of the namelist at T42's columns, and less where cells are smaller."""
 
 
 COLUMNS = {"T21": 64 * 32, "T42": 128 * 64}
@@ -124,6 +126,7 @@ def experiment(nx: int, ny: int, levels: int, step: float, precision: str) -> An
         f"vertical.nz={levels}",
         f"time.step={step}",
         f"precision={precision}",
+        FRICTION,
     ]
     return build_experiment(load(NAMELIST, Namelist, overrides=overrides).namelist)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.atmosphere.primitive import AtmosphereModel, AtmosphereParameters
-from dassim.dynamics.friction import DivergenceDamping
+from dassim.atmosphere.primitive import AtmosphereModel, AtmosphereParameters, isothermal_rest
+from dassim.atmosphere.primitive.stability import stability_limits
+from dassim.dynamics.friction import DivergenceDamping, LateralFriction
 from dassim.dynamics.tracers import LateralDiffusion
-from dassim.grid import Field, apply
+from dassim.grid import Field, apply, smooth_hybrid_levels
 from dassim.grid.operators import diff_x_c2f, diff_y_c2f, divergence, masked, perpendicular_gradient
-from tests.unit.atmosphere.air import air, atmosphere
+from tests.unit.atmosphere.air import EARTH, air, atmosphere
 from tests.unit.atmosphere.test_primitive import LEVELS, hills, stirred
 
 KAPPA, BIHARMONIC, DAMPING = 1e5, 1e16, 1e6
@@ -151,3 +153,35 @@ def test_the_damping_takes_the_squared_gradient_out_of_the_divergence(over_hills
     )
     expected = -DAMPING * (area * grid.owned(d) ** 2).sum(axis=(1, 2))
     np.testing.assert_allclose(power, expected, rtol=1e-9)
+
+
+# -- stability ------------------------------------------------------------------------------------
+
+
+def test_biharmonic_friction_is_as_stiff_as_its_limit_says():
+    """By power iteration: with the polar filter it is stiffest beside the poles."""
+    grid = air(64, smooth_hybrid_levels(2, 0.0, 1.0), nx=128)
+    model, rest = atmosphere(grid, 60.0), isothermal_rest(grid, EARTH, 288.0, 287.0)
+    rough = AtmosphereParameters(friction=LateralFriction(biharmonic=jnp.asarray(1.0)))
+    calm = AtmosphereParameters(friction=LateralFriction(biharmonic=jnp.asarray(0.0)))
+
+    @eqx.filter_jit
+    def stiffest(rough, calm, wind):
+        def apply(wind, _):
+            length = jnp.sqrt(sum(jnp.sum(part**2) for part in wind))
+            state = replace(rest, u=wind[0] / length, v=wind[1] / length)
+            rates = (model.tendencies(parameters, state) for parameters in (rough, calm))
+            with_it, without = ((rate["u"].data, rate["v"].data) for rate in rates)
+            return tuple(b - a for a, b in zip(with_it, without, strict=True)), length
+
+        return jax.lax.scan(apply, wind, None, length=200)[1][-1]
+
+    rng = np.random.default_rng(0)
+    wind = tuple(jnp.asarray(rng.normal(size=field.shape)) for field in (rest.u, rest.v))
+    (limit,) = (
+        one
+        for one in stability_limits(model, rough, rest, 0.0)
+        if one.term == "biharmonic viscosity"
+    )
+    share = float(stiffest(rough, calm, wind)) * model.time_step / limit.value
+    assert 0.9 < share <= 1.0
