@@ -1,4 +1,4 @@
-"""Small tables of numbers in plain text."""
+"""Small tables of numbers in plain text, and what is said under them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     widths = [max(10, *(len(row[i]) for row in cells)) for i in range(len(columns))]
     lines = ("  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(lines)
+
+
+def verdict(passed: bool, criterion: str) -> str:
+    """The line under a test's table.
+
+    >>> verdict(True, "at most 1e-12")
+    'passed: at most 1e-12'
+    """
+    return f"{word(passed)}: {criterion}"
+
+
+def word(passed: bool) -> str:
+    return "passed" if passed else "FAILED"
 
 
 def _cell(value: Any) -> str:

@@ -10,16 +10,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.assimilation.checks import (
-    DotProductTest,
-    GradientComparison,
-    TaylorTest,
-    TaylorTests,
-    compare_schedules,
-    dot_product_test,
-    model_dot_product_test,
-    taylor_test,
-)
 from dassim.assimilation.control import Control, axpy, random_like
 from dassim.assimilation.cost import (
     FourDVar,
@@ -29,9 +19,16 @@ from dassim.assimilation.cost import (
     physical,
 )
 from dassim.assimilation.data import WholeVariable
+from dassim.assimilation.dot_products import (
+    DotProductTest,
+    dot_product_test,
+    model_dot_product_test,
+)
+from dassim.assimilation.gradients import GradientComparison, compare_schedules
 from dassim.assimilation.incremental import GaussNewton
 from dassim.assimilation.recovery import Recovery
 from dassim.assimilation.scores import point_weights
+from dassim.assimilation.taylor import TaylorTest, TaylorTests, taylor_test
 from dassim.assimilation.transform import ControlTransform, Diagonal
 from dassim.parallel import Domain
 from dassim.simulation.adjoint import Run

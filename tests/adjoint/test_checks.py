@@ -10,17 +10,6 @@ import numpy as np
 import pytest
 from jax.custom_derivatives import linear_call
 
-from dassim.assimilation.checks import (
-    NEARBY,
-    DotProductTest,
-    TaylorTest,
-    TaylorTests,
-    compare_gradients,
-    dot_product_test,
-    model_dot_product_test,
-    round_off,
-    taylor_test,
-)
 from dassim.assimilation.control import (
     Control,
     ControlSpace,
@@ -29,7 +18,14 @@ from dassim.assimilation.control import (
     split,
     sum_over_ranks,
 )
+from dassim.assimilation.dot_products import (
+    DotProductTest,
+    dot_product_test,
+    model_dot_product_test,
+)
+from dassim.assimilation.gradients import compare_gradients
 from dassim.assimilation.lbfgs import Evaluation
+from dassim.assimilation.taylor import NEARBY, TaylorTest, TaylorTests, round_off, taylor_test
 from dassim.parallel import Domain, SerialCommunicator, world
 from tests.models.lorenz import Lorenz63, Lorenz96
 from tests.models.tracer import TracerModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from jax.custom_derivatives import linear_call
 
-from dassim.assimilation.checks import model_dot_product_test
+from dassim.assimilation.dot_products import model_dot_product_test
 from dassim.assimilation.verification import Setting, checks, sizes_of
 from dassim.io.checkpoints import FolderStore
 from dassim.parallel import SerialCommunicator, world

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import compare_gradients, compare_schedules
 from dassim.assimilation.control import Control, ControlSpace, split, sum_over_ranks
+from dassim.assimilation.gradients import compare_gradients, compare_schedules
 from dassim.io.checkpoints import FolderStore
 from dassim.parallel import Domain, world
 from dassim.simulation.adjoint import Run, cost, cost_and_gradient

@@ -9,9 +9,9 @@ import pytest
 
 from dassim.assimilation.background import BackgroundRoot, VariableErrors
 from dassim.assimilation.balance import GeostrophicBalance
-from dassim.assimilation.checks import dot_product_test
 from dassim.assimilation.control import Control, random_like
 from dassim.assimilation.correlation import Normalisation, correlation
+from dassim.assimilation.dot_products import dot_product_test
 from dassim.grid import build_grid, cartesian, levels
 from dassim.parallel import Domain, SerialCommunicator, world
 from tests.parallel.oracle import assert_same, gathered

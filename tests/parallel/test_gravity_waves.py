@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import taylor_test
 from dassim.assimilation.control import random_like
 from dassim.assimilation.gravity_waves import FastPart
+from dassim.assimilation.taylor import taylor_test
 from dassim.parallel import SerialCommunicator, world
 from tests.models.twin import LorenzTwin
 

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dassim.assimilation.checks import model_dot_product_test
 from dassim.assimilation.control import random_like, split
+from dassim.assimilation.dot_products import model_dot_product_test
 from dassim.config.experiment import Experiment
 from dassim.ocean import OceanParameters
 from tests.models import terrain

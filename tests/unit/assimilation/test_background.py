@@ -11,10 +11,10 @@ from scipy.special import gamma, kv
 
 from dassim.assimilation.background import BackgroundRoot, VariableErrors
 from dassim.assimilation.balance import GeostrophicBalance, SalinityBalance, salinity_slope
-from dassim.assimilation.checks import dot_product_test
 from dassim.assimilation.control import Control, random_like
 from dassim.assimilation.correlation import Normalisation, correlation
 from dassim.assimilation.diffusion import HorizontalDiffusion, diffusion_length
+from dassim.assimilation.dot_products import dot_product_test
 from dassim.grid import build_grid, cartesian, levels
 from dassim.parallel import Domain
 from tests.models.basins import rough_basin

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import taylor_test
 from dassim.assimilation.control import Control, random_like
 from dassim.assimilation.cost import (
     BackgroundTerm,
@@ -20,6 +19,7 @@ from dassim.assimilation.cost import (
 )
 from dassim.assimilation.incremental import GaussNewton
 from dassim.assimilation.tangent import tangent_run
+from dassim.assimilation.taylor import taylor_test
 from dassim.assimilation.transform import ControlTransform, Diagonal, Identity
 from dassim.parallel import SerialCommunicator
 from dassim.simulation.adjoint import Run

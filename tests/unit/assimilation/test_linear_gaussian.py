@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import taylor_test
 from dassim.assimilation.control import Control, ControlSpace
 from dassim.assimilation.incremental import GaussNewton, Incremental, IncrementalState
 from dassim.assimilation.lanczos import Krylov, inverse_bound, lanczos, ritz_pairs
 from dassim.assimilation.lbfgs import LBFGS, Stop
 from dassim.assimilation.minimise import Criteria, minimise
 from dassim.assimilation.posterior import posterior
+from dassim.assimilation.taylor import taylor_test
 from tests.models.gaussian import LinearGaussian
 
 

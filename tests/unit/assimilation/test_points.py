@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import taylor_test
 from dassim.assimilation.control import Control
 from dassim.assimilation.cost import FourDVar, Huber, ObservationCost
 from dassim.assimilation.data import at_ends
 from dassim.assimilation.departures import departures
 from dassim.assimilation.points import PointData, PointTerm
+from dassim.assimilation.taylor import taylor_test
 from dassim.assimilation.transform import ControlTransform, Identity
 from dassim.assimilation.window import Window
 from dassim.io.observations import joined

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from dassim.assimilation.checks import model_dot_product_test
+from dassim.assimilation.dot_products import model_dot_product_test
 from dassim.assimilation.verification import sizes_of
 from dassim.atmosphere.primitive import (
     AtmosphereParameters,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import model_dot_product_test
+from dassim.assimilation.dot_products import model_dot_product_test
 from dassim.atmosphere.primitive import (
     AtmosphereModel,
     AtmosphereParameters,

@@ -8,7 +8,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from dassim.assimilation.checks import model_dot_product_test
+from dassim.assimilation.dot_products import model_dot_product_test
 from dassim.atmosphere.primitive.physics import Columns
 from dassim.config.errors import NamelistError
 from dassim.dynamics.series import TimeSeries
