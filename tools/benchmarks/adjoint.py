@@ -60,7 +60,8 @@ def main() -> int:
             row = in_process(options, ranks, steps)
             figures = "".join(f"{row[name]:>14.4g}" for name in COLUMNS)
             print(f"{figures}   {row['kept']}", flush=True)
-            record.save(options.json, measurements(options.namelist.stem, row))
+            name = ", ".join((options.namelist.stem, *options.overrides))
+            record.save(options.json, measurements(name, row))
     return 0
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from tools.benchmarks import record
 from tools.benchmarks.comparison import WORSE, compare, opened
 from tools.benchmarks.record import Record, Records
+from tools.benchmarks.scaling import ATMOSPHERE
 from tools.benchmarks.workers import PROJECT, command
 
 RESULTS = PROJECT / "tools" / "benchmarks" / "results"
@@ -65,7 +66,11 @@ PARTS = (
     Part(
         "adjoint",
         "the gradient of runs against the runs, on 1 and 2 ranks",
-        (command("adjoint"),),
+        (
+            command("adjoint"),
+            command("adjoint", "--steps", 100, "--ranks", 1, "--set", "precision=float32"),
+            command("adjoint", ATMOSPHERE, "--steps", 25, 100),
+        ),
         ("--turns", "1", "--ranks", "1", "--steps", "25"),
     ),
     Part(
@@ -76,7 +81,7 @@ PARTS = (
     ),
     Part(
         "scaling",
-        "the ocean's step on 2 ranks against 1, and in float32",
+        "steps of ocean and atmosphere on 2 ranks against 1, and in float32",
         (command("scaling"),),
         ("--turns", "3", "--seconds", "1"),
     ),

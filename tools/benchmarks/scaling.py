@@ -1,9 +1,10 @@
-"""Time the ocean's step on one and on several ranks, one core each, and in float32.
+"""Time a step on one and on several ranks, one core each, and in float32.
 
-The re-entrant channel with its walls and WENO schemes on 128 x 128 x 30 cells: in all (strong
-scaling), and on every rank (weak). Each number of ranks is a program of its own whose ranks keep to
-one core each; a time is that of the slowest rank. More rows of cells lengthen the channel, so that
-no step has more to do for a cell.
+The ocean: the re-entrant channel with its walls and WENO schemes on 128 x 128 x 30 cells, in all
+(strong scaling) and on every rank (weak). More rows of cells lengthen the channel, so that no step
+has more to do for a cell. The atmosphere: Held & Suarez's test on its own grid, in all. Each number
+of ranks is a program of its own whose ranks keep to one core each; a time is that of the slowest
+rank.
 
 "beside each other": every rank has such a channel for itself and sends nothing. What is lost there
 the cores lose by sharing the memory, and no weak scaling is better.
@@ -13,13 +14,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.benchmarks import record, workers
 from tools.benchmarks.record import Measurement
 
-NAMELIST = "namelists/ocean/reentrant_channel.yaml"
+CHANNEL = "namelists/ocean/reentrant_channel.yaml"
+LENGTH = 2000
+"""Of the channel, in km, with as many rows of cells as are asked for."""
+ATMOSPHERE = "namelists/atmosphere/held_suarez.yaml"
 STRONG, WEAK = 0.85, 0.9
 """Wanted share of the speed that as many ranks would have if they did not wait for each other."""
 
@@ -31,7 +36,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="medians are taken over these")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a turn")
     parser.add_argument("--json", type=Path, help="add the measurements to this file")
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--set", dest="overrides", action="append", default=[])
     parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one is not None:
@@ -39,29 +45,44 @@ def main() -> None:
         return
     nz, ny, nx = options.block
     print(f"one core for each rank, {nz} x {ny} x {nx} cells, of {record.header()}", flush=True)
+    for found in (*channel(options), *atmosphere(options)):
+        print(record.table([found]).splitlines()[-1], flush=True)
+        record.save(options.json, [found])
 
-    def rate(ranks: int, ny: int, *given: str, precision: str = "float64") -> tuple[float, float]:
-        """Millions of cells per second, and the spread."""
-        return rate_on(options, ranks, (nz, ny, nx), precision, *given)
 
-    def tell(*found: Measurement) -> None:
-        print(record.table(found), flush=True)
-        record.save(options.json, found)
+def channel(options: Any) -> Iterator[Measurement]:
+    """Of the ocean."""
+    nz, ny, nx = options.block
+
+    def rate(ranks: int, rows: int, *given: str, precision: str = "float64") -> tuple[float, float]:
+        length = f"grid.ly={LENGTH * rows / ny} km"
+        shape = (f"vertical.nz={nz}", f"grid.ny={rows}", f"grid.nx={nx}", length)
+        return rate_on(options, CHANNEL, ranks, (*shape, f"precision={precision}"), *given)
 
     alone, spread = rate(1, ny)
-    tell(
-        of("1 rank", alone, spread),
-        of("1 rank, float32", *rate(1, ny, precision="float32"), reference=("float64", alone)),
-    )
+    yield of("1 rank", alone, spread)
+    single = rate(1, ny, precision="float32")
+    yield of("1 rank, float32", *single, reference=("float64", alone))
     for ranks in options.ranks:
         one_rank = ("1 rank", alone)
+        yield of(f"{ranks} beside each other, each", *rate(ranks, ny, "--apart"), one_rank)
+        yield of(f"strong, {ranks} ranks", *rate(ranks, ny), one_rank, f">= {STRONG * ranks:g}")
         weak, spread = rate(ranks, ranks * ny)
-        share = (weak / ranks, spread, one_rank, f">= {WEAK:g}")
-        tell(
-            of(f"{ranks} beside each other, each", *rate(ranks, ny, "--apart"), one_rank),
-            of(f"strong, {ranks} ranks", *rate(ranks, ny), one_rank, f">= {STRONG * ranks:g}"),
-            of(f"weak, {ranks} ranks, each", *share),
-        )
+        yield of(f"weak, {ranks} ranks, each", weak / ranks, spread, one_rank, f">= {WEAK:g}")
+
+
+def atmosphere(options: Any) -> Iterator[Measurement]:
+    """Of the atmosphere."""
+
+    def rate(ranks: int, precision: str = "float64") -> tuple[float, float]:
+        return rate_on(options, ATMOSPHERE, ranks, (f"precision={precision}",))
+
+    alone, spread = rate(1)
+    yield of("atmosphere, 1 rank", alone, spread)
+    yield of("atmosphere, 1 rank, float32", *rate(1, "float32"), reference=("float64", alone))
+    for ranks in options.ranks:
+        strong = rate(ranks)
+        yield of(f"atmosphere, strong, {ranks} ranks", *strong, ("1 rank", alone))
 
 
 def of(
@@ -75,19 +96,19 @@ def of(
 
 
 def rate_on(
-    options: Any, ranks: int, shape: tuple[int, int, int], precision: str, *more: str
+    options: Any, namelist: str, ranks: int, overrides: Sequence[str], *more: str
 ) -> tuple[float, float]:
-    """Millions of cells per second in the whole of ``shape``, and the spread."""
-    given = (*more, "--one", *shape, precision, "--block", *options.block)
-    given += ("--turns", options.turns, "--seconds", options.seconds)
+    """Millions of cells per second of the namelist, so changed, and the spread."""
+    given = (*more, "--one", namelist, "--turns", options.turns, "--seconds", options.seconds)
+    given += tuple(word for override in overrides for word in ("--set", override))
     words = workers.command("scaling", *given, ranks=ranks if ranks > 1 else 0)
-    seconds, spread = record.median(workers.answer(words, workers.ONE_CORE)["seconds"])
-    nz, ny, nx = shape
-    return 1e-6 * nz * ny * nx / seconds, spread
+    found = workers.answer(words, workers.ONE_CORE)
+    seconds, spread = record.median(found["seconds"])
+    return 1e-6 * found["cells"] / seconds, spread
 
 
 def measure(options: Any) -> None:
-    """Seconds of a step in every turn, printed by rank 0."""
+    """Seconds of a step in every turn, and the cells of the domain, printed by rank 0."""
     from dassim.parallel import SerialCommunicator, world
 
     comm = world()
@@ -95,17 +116,12 @@ def measure(options: Any) -> None:
 
     from dassim.config import Namelist, load
 
-    *shape, precision = options.one
-    length = 2000 * int(shape[1]) / options.block[1]
-    points = [
-        f"{key}={n}" for key, n in zip(("vertical.nz", "grid.ny", "grid.nx"), shape, strict=True)
-    ]
-    overrides = [*points, f"grid.ly={length} km", f"precision={precision}"]
-    namelist = load(workers.PROJECT / NAMELIST, Namelist, overrides=overrides).namelist
+    namelist = load(workers.PROJECT / options.one, Namelist, overrides=options.overrides).namelist
     together = SerialCommunicator() if options.apart else comm
     times = seconds_of_a_step(namelist, comm, options.turns, options.seconds, together)
     if comm.is_root:
-        print(json.dumps({"seconds": times}))
+        cells = namelist.vertical.nz * namelist.grid.ny * namelist.grid.nx
+        print(json.dumps({"seconds": times, "cells": cells}))
 
 
 def seconds_of_a_step(
