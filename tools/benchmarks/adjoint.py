@@ -71,7 +71,17 @@ def measurements(name: str, row: dict[str, Any]) -> list[Measurement]:
     peak = row["run's peak (GB)"] * row["memory ratio"]
     few = STATES_WANTED if row["steps"] >= LONG else ""
     return [
-        Measurement("adjoint", of, gradient, "s", row["spread"], "the run", forward, WANTED),
+        Measurement(
+            "adjoint",
+            of,
+            gradient,
+            "s",
+            row["spread"],
+            "the run",
+            forward,
+            WANTED,
+            row["run's spread"],
+        ),
         Measurement("adjoint", f"{of}: memory", peak, "GB", 0.0, "the run", row["run's peak (GB)"]),
         Measurement("adjoint", f"{of}: planned", row["planned"], "states", wanted=few),
     ]
@@ -138,7 +148,9 @@ def measure(options: Any) -> int:
         ]
         peak = max(comm.allgather(peak_memory()))
     if comm.is_root:
-        (run_time, _), (time_of_gradient, spread) = map(record.median, zip(*times, strict=True))
+        (run_time, run_spread), (time_of_gradient, spread) = map(
+            record.median, zip(*times, strict=True)
+        )
         row = {
             "ranks": comm.size,
             "steps": steps,
@@ -146,6 +158,7 @@ def measure(options: Any) -> int:
             "gradient (s)": time_of_gradient,
             "ratio": time_of_gradient / run_time,
             "spread": spread,
+            "run's spread": run_spread,
             "memory ratio": peak / run_peak,
             "run's peak (GB)": 1e-9 * run_peak,
             "states": (peak - run_peak) / state,

@@ -207,6 +207,7 @@ def measured(one: Comparison, dinosaur: str) -> Measurement:
         one.mine.spread,
         f"{dinosaur} {case.truncation} {one.scheme}",
         one.theirs.days_per_hour,
+        reference_spread=one.theirs.spread,
     )
 
 

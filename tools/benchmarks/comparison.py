@@ -93,8 +93,9 @@ class Change:
 
 
 def noise_of(one: Measurement) -> float:
-    """Its spread; of what was timed once, one that is not known."""
-    return one.spread or (UNKNOWN_SPREAD if TIMED.search(one.unit) else 0.0)
+    """The larger spread of value and reference; of what was timed once, one that is not known."""
+    own = one.spread or (UNKNOWN_SPREAD if TIMED.search(one.unit) else 0.0)
+    return max(own, one.reference_spread)
 
 
 def worsening(before: float, after: float, goal: str) -> float:

@@ -19,6 +19,7 @@ import argparse
 import mmap
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def messages(
             microseconds(
                 f"{ranks_of(comm)}, messages of {size} bytes",
                 times["dassim"],
-                ("bare mpi4py", took["bare"]),
+                ("bare mpi4py", times["bare"]),
                 wanted,
             )
         )
@@ -135,14 +136,15 @@ def blocks(
         for axis, count in enumerate(sent):
             ways[f"bare {axis}"] = bare_swaps(comm, count, ordinary_pages)
         times = turns(comm, ways, 20, repetitions)
-        took = {name: record.median(values)[0] for name, values in times.items()}
-        bare = sum(took.values()) - took["dassim"]
+        whole = times.pop("dassim")
+        messages = [sum(turn) for turn in zip(*times.values(), strict=True)]
+        took, bare = (record.median(each)[0] if each else 0.0 for each in (whole, messages))
         say(
-            f"{fields:>7} {width:>6} {2 * 8 * sum(sent):>11} {1e6 * took['dassim']:>10.1f} "
-            f"{1e6 * bare:>12.1f} {bare / took['dassim']:>6.2f}"
+            f"{fields:>7} {width:>6} {2 * 8 * sum(sent):>11} {1e6 * took:>10.1f} "
+            f"{1e6 * bare:>12.1f} {bare / took:>6.2f}"
         )
         case = f"{ranks_of(comm)}, {fields} x {nz} x {ny} x {nx}, width {width}"
-        found.append(microseconds(case, times["dassim"], ("its messages by mpi4py", bare)))
+        found.append(microseconds(case, whole, ("its messages by mpi4py", messages)))
     return found
 
 
@@ -163,13 +165,16 @@ def site_costs(sizes: Sequence[int], seconds: Sequence[Seconds]) -> str:
 
 
 def microseconds(
-    case: str, times: list[Seconds], reference: tuple[str, Seconds], wanted: str = ""
+    case: str, times: Sequence[Seconds], reference: tuple[str, Sequence[float]], wanted: str = ""
 ) -> Measurement:
     """Of an exchange, against the bare messages where it sends any."""
     took, spread = record.median(times)
-    name, seconds = reference if reference[1] else ("", None)
-    bare = seconds and 1e6 * seconds
-    return Measurement("halo", case, 1e6 * took, "us", spread, name, bare, wanted)
+    alone = Measurement("halo", case, 1e6 * took, "us", spread, wanted=wanted)
+    name, bare = reference
+    if not bare:
+        return alone
+    seconds, noise = record.median(bare)
+    return replace(alone, reference=name, reference_value=1e6 * seconds, reference_spread=noise)
 
 
 def ring_of_blocks(comm: MPICommunicator, ny: int, nx: int) -> Domain:

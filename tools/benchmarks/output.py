@@ -84,7 +84,15 @@ def measurements(of: str, size: int, took: dict[str, tuple[float, float]]) -> li
     _, spread = took[STREAM]
     return [
         Measurement(
-            "output", f"{of}, {case}", rates[STREAM], "MB/s", spread, bare, rates[bare], WANTED
+            "output",
+            f"{of}, {case}",
+            rates[STREAM],
+            "MB/s",
+            spread,
+            bare,
+            rates[bare],
+            WANTED,
+            took[bare][1],
         )
         for case, bare in (("written", BARE), ("written to disk", ON_DISK))
     ]

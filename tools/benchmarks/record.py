@@ -40,9 +40,9 @@ class Measurement:
     """A number of a benchmark, the median over turns; ``part`` and ``case`` together name it.
 
     ``spread``: largest less smallest, over the median; 0 for what is not measured in turns.
-    ``reference``: what was measured beside it in the same run, in the same unit. ``wanted``: a
-    limit such as "<= 4", of the ratio where there is a reference, else of the value; "within 25 %":
-    neither 1.25 times too large nor as many times too small.
+    ``reference``: what was measured beside it in the same run, in the same unit, with a spread of
+    its own. ``wanted``: a limit such as "<= 4", of the ratio where there is a reference, else of
+    the value; "within 25 %": neither 1.25 times too large nor as many times too small.
     """
 
     part: str
@@ -53,6 +53,7 @@ class Measurement:
     reference: str = ""
     reference_value: float | None = None
     wanted: str = ""
+    reference_spread: float = 0.0
 
     @property
     def ratio(self) -> float | None:
@@ -239,7 +240,7 @@ def records_of(contents: Mapping[str, Any]) -> dict[str, Record]:
     }
 
 
-NUMBERS = ("value", "spread", "reference_value")
+NUMBERS = ("value", "spread", "reference_value", "reference_spread")
 
 
 def measurement_of(entries: dict[str, Any]) -> Measurement:
@@ -286,8 +287,9 @@ def table(measurements: Iterable[Measurement]) -> str:
 
 def cells(one: Measurement) -> tuple[str, ...]:
     ratio = "" if one.ratio is None else f"{one.ratio:.3g}"
-    reference = f"{one.reference} {one.reference_value:.4g}" if ratio else ""
-    spread = f"{one.spread:.0%}" if one.spread else ""
+    spread, noise = (f"{s:.0%}" if s else "" for s in (one.spread, one.reference_spread))
+    words = (one.reference, f"{one.reference_value:.4g}", noise) if ratio else ()
+    reference = " ".join(filter(None, words))
     first = (one.part, one.case, f"{one.value:.4g}", one.unit)
     return (*first, spread, ratio, reference, one.wanted, one.verdict)
 

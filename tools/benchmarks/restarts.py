@@ -71,6 +71,7 @@ def measurements(of: str, medians: dict[str, tuple[float, float]]) -> list[Measu
             reference,
             medians[reference][0],
             wanted,
+            medians[reference][1],
         )
 
     return [

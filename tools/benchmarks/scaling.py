@@ -62,13 +62,13 @@ def channel(options: Any) -> Iterator[Measurement]:
     alone, spread = rate(1, ny)
     yield of("1 rank", alone, spread)
     single = rate(1, ny, precision="float32")
-    yield of("1 rank, float32", *single, reference=("float64", alone))
+    yield of("1 rank, float32", *single, reference=("float64", alone, spread))
     for ranks in options.ranks:
-        one_rank = ("1 rank", alone)
+        one_rank = ("1 rank", alone, spread)
         yield of(f"{ranks} beside each other, each", *rate(ranks, ny, "--apart"), one_rank)
         yield of(f"strong, {ranks} ranks", *rate(ranks, ny), one_rank, f">= {STRONG * ranks:g}")
-        weak, spread = rate(ranks, ranks * ny)
-        yield of(f"weak, {ranks} ranks, each", weak / ranks, spread, one_rank, f">= {WEAK:g}")
+        weak, noise = rate(ranks, ranks * ny)
+        yield of(f"weak, {ranks} ranks, each", weak / ranks, noise, one_rank, f">= {WEAK:g}")
 
 
 def atmosphere(options: Any) -> Iterator[Measurement]:
@@ -79,20 +79,23 @@ def atmosphere(options: Any) -> Iterator[Measurement]:
 
     alone, spread = rate(1)
     yield of("atmosphere, 1 rank", alone, spread)
-    yield of("atmosphere, 1 rank, float32", *rate(1, "float32"), reference=("float64", alone))
+    yield of(
+        "atmosphere, 1 rank, float32", *rate(1, "float32"), reference=("float64", alone, spread)
+    )
     for ranks in options.ranks:
         strong = rate(ranks)
-        yield of(f"atmosphere, strong, {ranks} ranks", *strong, ("1 rank", alone))
+        yield of(f"atmosphere, strong, {ranks} ranks", *strong, ("1 rank", alone, spread))
 
 
 def of(
     case: str,
     value: float,
     spread: float,
-    reference: tuple[str, float | None] = ("", None),
+    reference: tuple[str, float | None, float] = ("", None, 0.0),
     wanted: str = "",
 ) -> Measurement:
-    return Measurement("scaling", case, value, "Mcells/s", spread, *reference, wanted)
+    name, against, noise = reference
+    return Measurement("scaling", case, value, "Mcells/s", spread, name, against, wanted, noise)
 
 
 def rate_on(

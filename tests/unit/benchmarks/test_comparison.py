@@ -53,6 +53,11 @@ def test_what_was_timed_once_is_known_to_less():
     assert Change(once, replace(once, value=1.2)).mark == "worse"
 
 
+def test_a_reference_that_varies_hides_a_change():
+    steady, varying = replace(STEP, value=8.0), replace(STEP, value=8.0, reference_spread=0.3)
+    assert [Change(STEP, one).mark for one in (steady, varying)] == ["worse", ""]
+
+
 def test_values_are_compared_where_one_has_no_reference():
     alone = replace(STEP, reference="", reference_value=None)
     assert Change(STEP, replace(alone, value=5.0)).mark == "worse"

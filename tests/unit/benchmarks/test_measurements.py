@@ -47,10 +47,11 @@ def test_without_veros_the_ocean_has_no_reference():
 
 def test_a_gradient_is_held_to_its_run():
     row = {"ranks": 2, "steps": 25, "forward (s)": 2.0, "gradient (s)": 10.0, "spread": 0.1}
-    row |= {"memory ratio": 3.0, "run's peak (GB)": 0.5, "planned": 31}
+    row |= {"memory ratio": 3.0, "run's peak (GB)": 0.5, "planned": 31, "run's spread": 0.2}
     time, memory, short = adjoint.measurements("channel", row)
     *_, long = adjoint.measurements("channel", row | {"steps": 1600})
     assert (time.case, time.ratio, time.verdict) == ("channel, 25 steps, 2 ranks", 5.0, "missed")
+    assert (time.spread, time.reference_spread) == (0.1, 0.2)
     assert (memory.value, memory.ratio) == (1.5, 3.0)
     assert (short.value, short.verdict, long.verdict) == (31, "", "missed")
 
@@ -74,8 +75,10 @@ def test_a_restart_is_held_to_bare_files_and_its_reading_to_its_writing():
 
 def test_scaling_wants_a_share_of_the_ranks():
     wanted = f">= {2 * scaling.STRONG:g}"
-    assert scaling.of("strong, 2 ranks", 17.1, 0.0, ("1 rank", 10.0), wanted).verdict == "met"
-    assert scaling.of("strong, 2 ranks", 16.9, 0.0, ("1 rank", 10.0), wanted).verdict == "missed"
+    assert scaling.of("strong, 2 ranks", 17.1, 0.0, ("1 rank", 10.0, 0.0), wanted).verdict == "met"
+    assert (
+        scaling.of("strong, 2 ranks", 16.9, 0.0, ("1 rank", 10.0, 0.0), wanted).verdict == "missed"
+    )
 
 
 def test_a_step_over_a_network_is_held_to_its_prediction(monkeypatch):
