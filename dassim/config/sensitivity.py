@@ -55,15 +55,22 @@ class SensitivityProblem:
         name = self.names[path]
         of = known.get(name.rpartition(".")[2]) or Variable(name, "c", "1", name)
         like = named_leaves(self.objective.transform.background)[path]
+        times = " at all times alike" if self.in_time(path) else ""
         units = {"degC": "K", "1e-3": "1e-3"}.get(of.units, of.units)
         return replace(
             of,
             name=f"{self.number}_by_{name.replace('.', '_')}",
-            long_name=f"derivative of the {self.number.replace('_', ' ')} by the {of.long_name}",
+            long_name=f"derivative of the {self.number.replace('_', ' ')} by the {of.long_name}{times}",
             standard_name=None,
             units=self.units if units == "1" else f"{self.units} ({units})-1",
-            levels=jnp.ndim(like) > 2,
+            levels=jnp.ndim(like) - self.in_time(path) > 2,
         )
+
+    def in_time(self, path: str) -> bool:
+        """Whether the leaf at ``path`` holds the records of a series, ``(nt, ...)``."""
+        series, _, leaf = path.rpartition(".")
+        leaves = named_leaves(self.objective.transform.background)
+        return leaf == "values" and f"{series}.times" in leaves
 
 
 def build_sensitivity(
@@ -144,7 +151,8 @@ def magnitudes(problem: SensitivityProblem) -> dict[str, float]:
 
 
 def output_of(problem: SensitivityProblem, gradient: Control) -> dict[str, Any]:
-    """The distributed derivatives with a value at every level; the topmost face has none."""
+    """The distributed derivatives with a value at every level; the topmost face has none. By what
+    changes in time: by a change that is the same at all times."""
     state = named_leaves(problem.objective.transform.background.state).values()
     nz = max((np.shape(leaf)[0] for leaf in state if np.ndim(leaf) > 2), default=1)
 
@@ -154,4 +162,7 @@ def output_of(problem: SensitivityProblem, gradient: Control) -> dict[str, Any]:
         top = jnp.full((nz - leaf.shape[0], *leaf.shape[1:]), jnp.nan, leaf.dtype)
         return jnp.concatenate([top, leaf])
 
-    return {path: padded(leaf) for path, leaf in gradient.distributed.items()}
+    return {
+        path: padded(leaf.sum(axis=0) if problem.in_time(path) else leaf)
+        for path, leaf in gradient.distributed.items()
+    }

@@ -6,10 +6,9 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 
 from dassim.dynamics.locality import compiled_apart
-from dassim.dynamics.momentum import Vector
+from dassim.dynamics.momentum import Vector, with_poles
 from dassim.grid import Field, Grid, apply
 from dassim.grid.operators import (
     curl,
@@ -63,7 +62,7 @@ class LateralFriction(eqx.Module):
 
         slip_q = 1.0 * grid.mask.q + self.slip * ~grid.mask.q
         d, turning = compiled_apart(divergence_and_curl, u, v)
-        zeta = _with_poles(grid, slip_q * turning, turning)
+        zeta = with_poles(grid, slip_q * turning, turning)
         along_x = diff_x_c2f(d) / grid.dx.u - diff_y_f2c(zeta) / grid.dy.u
         along_y = diff_y_c2f(d) / grid.dy.v + diff_x_f2c(zeta) / grid.dx.v
         return masked(grid.mask.u, along_x), masked(grid.mask.v, along_y)
@@ -73,21 +72,6 @@ class LateralFriction(eqx.Module):
             return coefficient
         length = apply(jnp.sqrt, area) / self.scale_length
         return coefficient * length**power
-
-
-def _with_poles(grid: Grid, zeta: Field, turning: Field) -> Field:
-    """``zeta`` at corners; on the rows that are poles the vorticity of the polar cap. ``turning``:
-    the circulation along the last row of cells alone, over the area of corners that reach as far
-    beyond the pole."""
-    owned, (below, left) = grid.domain.block, (-span.start for span in zeta.spans[1:] if span)
-    ends = (owned.y.start == 0, owned.y.stop == grid.domain.global_shape[0])
-    for is_pole, is_mine, row in zip(grid.horizontal.poles, ends, (0, len(owned.y)), strict=True):
-        if is_pole and is_mine:
-            circle = turning.data[:, below + row, left : left + len(owned.x)]
-            cap = 2.0 * grid.domain.whole_rows(circle[:, None]).mean(axis=-1, keepdims=True)
-            at_pole = np.arange(zeta.data.shape[1]) == below + row
-            zeta = Field(jnp.where(at_pole[:, None], cap, zeta.data), zeta.spans)
-    return zeta
 
 
 class DivergenceDamping(eqx.Module):

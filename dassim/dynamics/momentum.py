@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+import jax.numpy as jnp
+import numpy as np
+
 from dassim.dynamics.reconstruction import Scheme, reconstruct
 from dassim.grid import Field, Grid, Staggered
 from dassim.grid.field import X, Y, Z
@@ -41,8 +44,24 @@ Conserving = Literal["energy", "enstrophy"]
 
 
 def relative_vorticity(grid: Grid, u: Field, v: Field) -> Field:
-    """``zeta = dv/dx - du/dy`` (1/s) at corners among four wet cells; 0 at coasts (free slip)."""
+    """``zeta = dv/dx - du/dy`` (1/s) at corners among four wet cells; 0 at coasts (free slip), and
+    at poles, where :func:`with_poles` gives it."""
     return masked(grid.mask.q, curl(grid, u, v))
+
+
+def with_poles(grid: Grid, zeta: Field, turning: Field) -> Field:
+    """``zeta`` at corners; on the rows that are poles the vorticity of the polar cap. ``turning``:
+    the circulation along the last row of cells alone, over the area of corners that reach as far
+    beyond the pole."""
+    owned, (below, left) = grid.domain.block, (-span.start for span in zeta.spans[1:] if span)
+    ends = (owned.y.start == 0, owned.y.stop == grid.domain.global_shape[0])
+    for is_pole, is_mine, row in zip(grid.horizontal.poles, ends, (0, len(owned.y)), strict=True):
+        if is_pole and is_mine:
+            circle = turning.data[:, below + row, left : left + len(owned.x)]
+            cap = 2.0 * grid.domain.whole_rows(circle[:, None]).mean(axis=-1, keepdims=True)
+            at_pole = np.arange(zeta.data.shape[1]) == below + row
+            zeta = Field(jnp.where(at_pole[:, None], cap, zeta.data), zeta.spans)
+    return zeta
 
 
 def kinetic_energy(grid: Grid, u: Field, v: Field) -> Field:

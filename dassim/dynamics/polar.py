@@ -24,6 +24,9 @@ import numpy as np
 from dassim.grid import Field, Grid, GridError
 from dassim.parallel import Domain
 
+DAMPING_POWER = 4
+"""How often friction and diffusion are filtered: as often as biharmonic terms differentiate."""
+
 
 class Circles(eqx.Module):
     """``factors``: ``F_k`` on the circles of this rank that are filtered, the first ``south`` ones

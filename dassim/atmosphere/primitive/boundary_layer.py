@@ -32,10 +32,11 @@ class BoundaryLayer(AbstractColumnPhysics):
         C = (k / ln(z / z_0))^2 (1 - r)^2,      r = Ri / critical, between 0 and 1
         Ri(z) = g z (s_v(z) - s_v(surface)) / (s_v |v|^2)
 
-    of the lowest level; w is the wetness of the surface. ``roughness`` (m): z_0. ``gustiness``
-    (m/s): wind at the surface in calm air. Diffusion works on ``cp T + g z``, tracers and wind,
-    with ``K = k u* z / (1 + r ln(z / z_0) / (1 - r))`` in the lowest tenth of the layer, and a
-    parabola from there to its top.
+    of the lowest level as it is at the step's end, so that a thin one does not go beyond the
+    surface; w is the wetness of the surface. ``roughness`` (m): z_0, of sea and land alike.
+    ``gustiness`` (m/s): wind at the surface in calm air. Diffusion works on ``cp T + g z``, tracers
+    and wind, with ``K = k u* z / (1 + r ln(z / z_0) / (1 - r))`` in the lowest tenth of the layer,
+    and a parabola's part of that from there to its top.
     """
 
     fluxes: ClassVar[tuple[str, ...]] = ("hfss", "evspsbl")
@@ -51,11 +52,14 @@ class BoundaryLayer(AbstractColumnPhysics):
         coefficient = self.exchange(air, stability)
         flow = self.density(columns) * coefficient * air.speed[-1]  # kg m-2 s-1
         heat, vapour = self.surface_fluxes(columns, air, flow)
+        rate = flow / lowest
+        heat = heat / (1.0 + dt * rate)
+        vapour = vapour / (1.0 + dt * columns.wetness * rate)
         cp, latent = columns.air.heat_capacity, columns.water.latent_heat
         return Change(
             heating=_at_ground(heat / (cp * lowest), columns.T),
             sources={"q": _at_ground(vapour / lowest, columns.T)},
-            drag=_at_ground(flow / lowest, columns.T),
+            drag=_at_ground(rate, columns.T),
             mixing=self.mixing(columns, air, coefficient, stability),
             surface_heating=-heat - latent * vapour,
             fluxes={"hfss": heat, "evspsbl": vapour},
@@ -80,12 +84,12 @@ class BoundaryLayer(AbstractColumnPhysics):
         cp = columns.air.heat_capacity
         lift = columns.gravity * air.height[-1] / cp
         heat = cp * flow * (columns.surface_temperature - columns.T[-1] - lift)
-        return heat, columns.wetness * flow * (_saturated(columns) - columns.q[-1])
+        return heat, flow * (_at_surface(columns) - columns.q[-1])
 
     def stability(self, columns: Columns, air: Profile) -> jax.Array:
         """``r`` of the lowest level: 0 over a warmer surface, 1 where turbulence ends."""
         gas, cp = columns.air.gas_constant, columns.air.heat_capacity
-        factor = virtual_factor(_saturated(columns), gas, columns.water)
+        factor = virtual_factor(_at_surface(columns), gas, columns.water)
         stable = (air.energy[-1] - cp * columns.surface_temperature * factor) / air.energy[-1]
         richardson = columns.gravity * air.height[-1] * stable / air.speed[-1] ** 2
         return jnp.clip(richardson / self.critical, 0.0, 1.0)
@@ -129,10 +133,11 @@ class BoundaryLayer(AbstractColumnPhysics):
         return density * diffusivity / (air.height[:-1] - air.height[1:])
 
 
-def _saturated(columns: Columns) -> jax.Array:
-    """Specific humidity of air that is saturated at the surface."""
-    T, gas = columns.surface_temperature, columns.air.gas_constant
-    return columns.water.saturation(T, columns.ps, gas)
+def _at_surface(columns: Columns) -> jax.Array:
+    """Specific humidity of the air at the surface: saturated over water, that of the lowest level
+    over dry ground."""
+    T, gas, q = columns.surface_temperature, columns.air.gas_constant, columns.q[-1]
+    return q + columns.wetness * (columns.water.saturation(T, columns.ps, gas) - q)
 
 
 def _at_ground(lowest: jax.Array, like: jax.Array) -> jax.Array:

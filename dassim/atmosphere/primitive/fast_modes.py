@@ -61,7 +61,30 @@ from dassim.grid.operators import (
     with_ends_z,
 )
 
+DISTINCT = 1e-9  # of the square of the fastest speed: nearer speeds are one
 WARM = 320.0  # K: no column's waves are faster than those of isothermal air this warm
+
+
+def require_waves(eigenvalues: np.ndarray, count: int) -> None:
+    """Refuse levels whose ``count`` fastest modes are no waves, each of a speed of its own.
+
+    ``eigenvalues``: squares of the speeds of all modes (m2/s2).
+    """
+    squares = np.sort(np.real(eigenvalues))[::-1][: count + 1]
+    fastest = squares[0]
+    apart = -np.diff(squares)
+    imaginary = np.abs(np.imag(eigenvalues)).max()
+    if (
+        imaginary > DISTINCT * fastest
+        or squares[count - 1] <= 0.0
+        or apart.min() < DISTINCT * fastest
+    ):
+        speeds = np.emath.sqrt(eigenvalues[np.argsort(-np.real(eigenvalues))][: count + 1])
+        raise ValueError(
+            f"found modes of the speeds {np.array2string(speeds, precision=4)} m/s; expected "
+            f"{count} that are waves, each of a speed of its own; take fewer modes, or smoother "
+            "levels"
+        )
 
 
 class Modes(eqx.Module):
@@ -95,6 +118,7 @@ class Modes(eqx.Module):
         eigenvalues, vectors = np.linalg.eig(
             standard.stiffness(standard_temperature(standard.pressure), air)
         )
+        require_waves(eigenvalues, count)
         order = np.argsort(-np.real(eigenvalues))
         vectors = np.real(vectors)[:, order]
         vectors = vectors * np.sign(vectors[-1])

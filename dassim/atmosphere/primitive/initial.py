@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dassim.atmosphere.planet import Planet, distance, positions
 from dassim.atmosphere.primitive.column import relative_faces
 from dassim.atmosphere.primitive.state import AtmosphereState
-from dassim.atmosphere.shallow_water.flows import Planet
 from dassim.grid import Field, Grid
 from dassim.grid.levels import REFERENCE_PRESSURE
 from dassim.grid.operators import avg_z_f2c
@@ -87,14 +87,11 @@ class BaroclinicZone:
 
 
 def _bump(grid: Grid) -> np.ndarray:
-    lon, lat = (np.deg2rad(np.asarray(grid.owned(axis.u), float)) for axis in (grid.x, grid.y))
-    x0, y0 = np.deg2rad([20.0, 40.0])
-    cosine = np.sin(y0) * np.sin(lat) + np.cos(y0) * np.cos(lat) * np.cos(lon - x0)
-    return np.exp(-((10 * np.arccos(np.clip(cosine, -1.0, 1.0))) ** 2))
+    return np.exp(-((10 * distance(*positions(grid, "u"), (20.0, 40.0))) ** 2))
 
 
 def _latitude(grid: Grid, at: str) -> np.ndarray:
-    return np.deg2rad(np.asarray(grid.owned(getattr(grid.y, at)), float))
+    return positions(grid, at)[1]
 
 
 def _cos32(eta_v: np.ndarray) -> np.ndarray:

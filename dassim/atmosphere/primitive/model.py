@@ -54,7 +54,7 @@ from dassim.dynamics.momentum import (
     vertical_advection,
     vorticity_flux,
 )
-from dassim.dynamics.polar import PolarFilter, filtered
+from dassim.dynamics.polar import DAMPING_POWER, PolarFilter, filtered
 from dassim.dynamics.reconstruction import WENO, Centred, Scheme
 from dassim.dynamics.stepping import AbstractTimeStepper, RungeKutta3
 from dassim.dynamics.tracers import tracer_flux_divergence
@@ -72,9 +72,6 @@ from dassim.grid.operators import (
 )
 from dassim.grid.variables import Variable
 from dassim.parallel import Domain
-
-DAMPING_POWER = 4
-"""How often friction and diffusion are filtered: as often as biharmonic terms differentiate."""
 
 
 class View(eqx.Module):

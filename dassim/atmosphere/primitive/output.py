@@ -23,7 +23,7 @@ from dassim.atmosphere.primitive.state import (
     VARIABLES,
     AtmosphereState,
 )
-from dassim.dynamics.momentum import kinetic_energy, relative_vorticity
+from dassim.dynamics.momentum import kinetic_energy, relative_vorticity, with_poles
 from dassim.dynamics.polar import PolarFilter, zonal_resolution
 from dassim.grid import Field, Grid, apply
 from dassim.grid.levels import REFERENCE_PRESSURE
@@ -32,6 +32,7 @@ from dassim.grid.operators import (
     avg_x_f2c,
     avg_y_f2c,
     avg_z_f2c,
+    curl,
     diff_x_c2f,
     diff_y_c2f,
     level,
@@ -176,6 +177,11 @@ def _speed(at: Diagnosis) -> Field:
     return apply(jnp.sqrt, u * u + v * v)
 
 
+def _relative_vorticity(at: Diagnosis) -> Field:
+    u, v = at.view.u, at.view.v
+    return with_poles(at.grid, relative_vorticity(at.grid, u, v), curl(at.grid, u, v))
+
+
 def _potential_temperature(at: Diagnosis) -> Field:
     kappa = at.parameters.air.kappa
     return apply(
@@ -218,7 +224,7 @@ def _relative_humidity(at: Diagnosis) -> Field:
 
 _DIAGNOSES: Mapping[str, Callable[[Diagnosis], Field]] = {
     "speed": _speed,
-    "zeta": lambda at: relative_vorticity(at.grid, at.view.u, at.view.v),
+    "zeta": _relative_vorticity,
     "theta": _potential_temperature,
     "omega": _pressure_velocity,
     "z": lambda at: at.geopotential / at.parameters.gravity,

@@ -31,7 +31,9 @@ def stability_limits(
         Coriolis        dt |f|
         Lamb waves      dt c k,               per substep where these are taken out
         gravity waves   dt c_m k,             of the fastest that are left then, in isothermal air
-                                              as warm as the column on average
+                                              as warm as the column on average: half as fast again
+                                              as in the troposphere, which is about what 60 m/s of
+                                              wind add to their frequency on the shortest waves
         friction        dt (nu k^2 + nu_4 k^4),   divergence damping and diffusion likewise
     """
     return limits(model.grid, model.time_step, _rates(model, parameters, state, speed))

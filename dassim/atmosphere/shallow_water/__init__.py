@@ -1,7 +1,6 @@
 """One layer of fluid on the sphere: the shallow-water equations."""
 
 from dassim.atmosphere.shallow_water.flows import (
-    Planet,
     barotropic_jet,
     fluid_at_rest,
     rossby_haurwitz_wave,
@@ -11,7 +10,6 @@ from dassim.atmosphere.shallow_water.model import ShallowWaterModel, ShallowWate
 from dassim.atmosphere.shallow_water.state import ShallowWaterState
 
 __all__ = [
-    "Planet",
     "ShallowWaterModel",
     "ShallowWaterParameters",
     "ShallowWaterState",

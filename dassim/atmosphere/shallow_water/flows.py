@@ -1,6 +1,6 @@
 """Flows of a layer of fluid on the sphere that start experiments.
 
-Each gives the state at the owned points of a grid in longitude and latitude, on a :class:`Planet`,
+Each gives the state at the owned points of a grid in longitude and latitude, on a planet,
 over ground of the height ``orography`` (m, owned cells).
 """
 
@@ -11,19 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dassim.atmosphere.planet import Planet, positions
 from dassim.atmosphere.shallow_water.state import ShallowWaterState
 from dassim.grid import Grid
-from dassim.grid.horizontal import EARTH_RADIUS, EARTH_ROTATION
 
 Angle = np.ndarray
-
-
-class Planet(NamedTuple):
-    """Radius (m), rotation (1/s) and gravity (m/s2)."""
-
-    radius: float = EARTH_RADIUS
-    rotation: float = EARTH_ROTATION
-    gravity: float = 9.80616
 
 
 def fluid_at_rest(grid: Grid, height: float, orography: Any = 0.0) -> ShallowWaterState:
@@ -150,8 +142,4 @@ def barotropic_jet(
 
 def at(grid: Grid, location: str, function: Callable[[Angle, Angle], np.ndarray]) -> np.ndarray:
     """``function(longitude, latitude)``, in radians, at the owned points of ``location``."""
-    lon, lat = (
-        np.deg2rad(np.asarray(grid.owned(getattr(axis, location)), float))
-        for axis in (grid.x, grid.y)
-    )
-    return np.broadcast_to(function(lon, lat), grid.shape[1:])
+    return np.broadcast_to(function(*positions(grid, location)), grid.shape[1:])

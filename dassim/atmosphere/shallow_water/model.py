@@ -33,19 +33,17 @@ from dassim.dynamics.momentum import (
     kinetic_energy,
     relative_vorticity,
     vorticity_flux,
+    with_poles,
 )
-from dassim.dynamics.polar import PolarFilter, filtered
+from dassim.dynamics.polar import DAMPING_POWER, PolarFilter, filtered
 from dassim.dynamics.reconstruction import WENO, Scheme
 from dassim.dynamics.stepping import AbstractTimeStepper, RungeKutta3
 from dassim.dynamics.tracers import tracer_flux_divergence
 from dassim.grid import Field, Grid, Staggered, where
 from dassim.grid.measures import Measure
-from dassim.grid.operators import avg_x_c2f, avg_y_c2f, masked
+from dassim.grid.operators import avg_x_c2f, avg_y_c2f, curl, masked
 from dassim.grid.variables import Variable
 from dassim.parallel import Domain
-
-FRICTION_POWER = 4
-"""How often friction is filtered: as often as its biharmonic part differentiates."""
 
 
 class ShallowWaterParameters(eqx.Module):
@@ -79,9 +77,15 @@ class View(eqx.Module):
         return {name: field for name, field in self.fields.items() if name not in VARIABLES}
 
     @property
+    def relative_vorticity(self) -> Field:
+        """1/s, at corners and poles."""
+        turning = relative_vorticity(self.grid, self.u, self.v)
+        return with_poles(self.grid, turning, curl(self.grid, self.u, self.v))
+
+    @property
     def vorticity(self) -> Field:
-        """Absolute, 1/s, at corners."""
-        return self.grid.coriolis.q + relative_vorticity(self.grid, self.u, self.v)
+        """Absolute, 1/s, at corners and poles."""
+        return self.grid.coriolis.q + self.relative_vorticity
 
     @property
     def surface(self) -> Field:
@@ -169,7 +173,7 @@ class ShallowWaterModel(eqx.Module):
         fields, ground = grid.exchange((state.fields(), Field.at("c", ground)), self.halo)
         at_c = where(grid.mask.c, fields["h"], 1.0)
         at_u, at_v = avg_x_c2f(at_c), avg_y_c2f(at_c)
-        thickness = Staggered(c=at_c, u=at_u, v=at_v, q=avg_x_c2f(at_v))
+        thickness = Staggered(c=at_c, u=at_u, v=at_v, q=mean_around(grid, fields["h"]))
         return View(grid, fields, thickness, ground, parameters.gravity)
 
     def tendencies(
@@ -187,8 +191,8 @@ class ShallowWaterModel(eqx.Module):
             "h": self._filtered(grid.mask.c, -horizontal_outflow(*transports) / grid.area.c),
         }
         if friction is not None:
-            rates["u"] = rates["u"] + self._filtered(grid.mask.u, friction[0], FRICTION_POWER)
-            rates["v"] = rates["v"] + self._filtered(grid.mask.v, friction[1], FRICTION_POWER)
+            rates["u"] = rates["u"] + self._filtered(grid.mask.u, friction[0], DAMPING_POWER)
+            rates["v"] = rates["v"] + self._filtered(grid.mask.v, friction[1], DAMPING_POWER)
         none = Field(jnp.zeros((2, 1, 1), state.h.dtype), (None, None, None))
         for name, tracer in here.tracers.items():
             content = tracer_flux_divergence(
@@ -209,3 +213,15 @@ class ShallowWaterModel(eqx.Module):
     def _filtered(self, mask: Field, rate: Field, power: int = 1) -> Field:
         owned = self.grid.owned(masked(mask, rate))
         return filtered(self.polar, Field.at(rate.location, owned), power)
+
+
+def mean_around(grid: Grid, thickness: Field) -> Field:
+    """Of the wet cells around each corner, at coasts and poles fewer than four; 1 m where there are
+    none."""
+
+    def around(field: Field) -> Field:
+        return avg_x_c2f(avg_y_c2f(field))
+
+    share = around(1.0 * grid.mask.c)
+    total = around(masked(grid.mask.c, thickness))
+    return where(share > 0.0, total, 1.0) / where(share > 0.0, share, 1.0)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from dassim.atmosphere.shallow_water.state import VARIABLES, ShallowWaterState
-from dassim.dynamics.momentum import kinetic_energy, relative_vorticity
+from dassim.dynamics.momentum import kinetic_energy
 from dassim.dynamics.polar import PolarFilter, zonal_resolution
 from dassim.dynamics.stepping import AbstractTimeStepper
 from dassim.grid import Field, Grid, apply
@@ -30,7 +30,7 @@ DIAGNOSED: dict[str, Variable] = {
             "zeta",
             "q",
             "s-1",
-            "relative vorticity, 0 at the poles",
+            "relative vorticity",
             "atmosphere_upward_relative_vorticity",
             levels=False,
         ),
@@ -70,7 +70,7 @@ _DIAGNOSES: Mapping[str, Callable[[View], Field]] = {
     "surface_height": lambda view: view.surface,
     "speed": _speed,
     "kinetic_energy": lambda view: kinetic_energy(view.grid, view.u, view.v),
-    "zeta": lambda view: relative_vorticity(view.grid, view.u, view.v),
+    "zeta": lambda view: view.relative_vorticity,
     "pv": lambda view: view.vorticity / view.thickness.q,
 }
 

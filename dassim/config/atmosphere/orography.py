@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dassim.atmosphere.planet import distance, positions
 from dassim.config.errors import NamelistError, Problem, mismatch
 from dassim.config.files import file_variable
 from dassim.config.points import first_point
@@ -23,7 +24,11 @@ def ground_height(section: Any, grid: Grid) -> np.ndarray:
     found = height(section, grid)
     point = first_point(grid, ~np.isfinite(found)[None])
     if point is not None:
-        message = mismatch(f"no number at {point}", "a height at every cell", "correct the file")
+        source = getattr(section, "file", None)
+        where = f" of {section.variable} in {source}" if source else ""
+        message = mismatch(
+            f"no number at {point}{where}", "a height at every cell", "correct the file"
+        )
         raise NamelistError([Problem(SECTION, message)])
     return found
 
@@ -41,20 +46,17 @@ def _(section: FlatGround, grid: Grid) -> np.ndarray:
 
 @height.register
 def _(section: Cone, grid: Grid) -> np.ndarray:
-    lon, lat = _positions(grid)
+    lon, lat = positions(grid, "c")
     x0, y0 = np.deg2rad(section.centre)
     across = np.mod(lon - x0 + np.pi, 2 * np.pi) - np.pi
-    distance = np.hypot(across, lat - y0) / np.deg2rad(section.radius)
-    return section.height * (1.0 - np.minimum(1.0, distance))
+    away = np.hypot(across, lat - y0) / np.deg2rad(section.radius)
+    return section.height * (1.0 - np.minimum(1.0, away))
 
 
 @height.register
 def _(section: Bell, grid: Grid) -> np.ndarray:
-    lon, lat = _positions(grid)
-    x0, y0 = np.deg2rad(section.centre)
-    cosine = np.sin(y0) * np.sin(lat) + np.cos(y0) * np.cos(lat) * np.cos(lon - x0)
-    distance = np.arccos(np.clip(cosine, -1.0, 1.0)) / np.deg2rad(section.radius)
-    return section.height * np.exp(-(distance**2))
+    away = distance(*positions(grid, "c"), section.centre) / np.deg2rad(section.radius)
+    return section.height * np.exp(-(away**2))
 
 
 @height.register
@@ -71,9 +73,3 @@ def _(section: OrographyFromFile, grid: Grid) -> np.ndarray:
         )
         raise NamelistError([Problem(key, message)])
     return np.asarray(grid.domain.local(variable), float)
-
-
-def _positions(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Longitudes and latitudes (radians) of the owned cells."""
-    lon, lat = (np.asarray(grid.owned(axis.c), float) for axis in (grid.x, grid.y))
-    return np.deg2rad(lon), np.deg2rad(lat)

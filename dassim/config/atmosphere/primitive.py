@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from dassim.atmosphere import primitive as model_of
+from dassim.atmosphere.planet import Planet
 from dassim.atmosphere.primitive import AtmosphereModel, AtmosphereParameters, AtmosphereState
 from dassim.atmosphere.primitive.output import kinetic_energy_in_all
 from dassim.atmosphere.primitive.stability import stability_limits
 from dassim.atmosphere.primitive.water import Air
-from dassim.atmosphere.shallow_water import Planet
 from dassim.config.arrays import as_arrays
 from dassim.config.atmosphere.columns import process
 from dassim.config.atmosphere.numbers import numbers
@@ -119,9 +119,13 @@ def fast_modes(
         )
         raise NamelistError([Problem(("physics", "stepper", "type"), message)])
     air = Air(physics.gas_constant, physics.heat_capacity)
-    return model_of.FastModes.for_grid(
-        grid, step, air, polar, count=section.modes, courant=section.courant
-    )
+    try:
+        return model_of.FastModes.for_grid(
+            grid, step, air, polar, count=section.modes, courant=section.courant
+        )
+    except ValueError as error:
+        problem = Problem(("physics", "fast_modes", "modes"), str(error))
+        raise NamelistError([problem]) from None
 
 
 def coefficients(physics: schema.Physics, ground: np.ndarray) -> AtmosphereParameters:
@@ -215,8 +219,10 @@ def require_order_of_levels(grid: Grid, state: AtmosphereState) -> None:
     least = grid.levels.least_pressure
     point = first_point(grid, ~(np.asarray(state.ps) > least)[None])
     if point is not None:
+        lowest = float(grid.domain.min(jnp.min(state.ps)))
         message = mismatch(
-            f"levels that cross where the ground carries less than {least:g} Pa, as at {point}",
+            f"levels that cross where the ground carries less than {least:g} Pa, as at {point}; "
+            f"the least that it carries is {lowest:g} Pa",
             "levels in order over all ground",
             "let them follow the ground further up: a larger b, a lower exponent",
         )

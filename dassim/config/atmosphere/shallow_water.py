@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dassim.atmosphere.planet import Planet
 from dassim.atmosphere.shallow_water import (
-    Planet,
     ShallowWaterModel,
     ShallowWaterParameters,
     ShallowWaterState,

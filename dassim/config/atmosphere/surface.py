@@ -87,6 +87,12 @@ def _share(found: Any, grid: Grid, key: KeyPath) -> Any:
     known = np.all((values >= 0.0) & (values <= 1.0), axis=0)
     point = first_point(grid, ~known[None])
     if point is not None:
-        message = mismatch(f"no share at {point}", "shares from 0 to 1", "correct the file")
+        low = float(grid.domain.min(jnp.nanmin(jnp.asarray(values))))
+        high = float(grid.domain.max(jnp.nanmax(jnp.asarray(values))))
+        message = mismatch(
+            f"no share at {point}, of values from {low:g} to {high:g}",
+            "shares from 0 to 1",
+            "correct the file",
+        )
         raise NamelistError([Problem(key, message)])
     return found

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dassim.atmosphere.planet import Planet
 from dassim.atmosphere.primitive import (
     AtmosphereModel,
     AtmosphereParameters,
@@ -17,7 +18,6 @@ from dassim.atmosphere.primitive import (
 )
 from dassim.atmosphere.primitive.column import thickness
 from dassim.atmosphere.primitive.water import Air
-from dassim.atmosphere.shallow_water import Planet
 from dassim.dynamics.polar import PolarFilter
 from dassim.grid import Field, Grid, Levels, build_grid, latlon, sigma_levels
 from dassim.grid.operators import avg_x_c2f

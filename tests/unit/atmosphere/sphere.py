@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dassim.atmosphere.shallow_water import Planet, ShallowWaterModel
+from dassim.atmosphere.planet import Planet
+from dassim.atmosphere.shallow_water import ShallowWaterModel
 from dassim.dynamics.polar import PolarFilter
 from dassim.grid import Grid, build_grid, latlon, one_layer
 from dassim.parallel import Domain, SerialCommunicator

@@ -15,7 +15,7 @@ from dassim.atmosphere.primitive import (
     isothermal_rest,
 )
 from dassim.atmosphere.primitive.column import thickness
-from dassim.atmosphere.primitive.fast_modes import Modes, mixed
+from dassim.atmosphere.primitive.fast_modes import Modes, mixed, require_waves
 from dassim.atmosphere.primitive.stability import stability_limits
 from dassim.config.errors import NamelistError
 from dassim.grid import Field, smooth_hybrid_levels
@@ -35,6 +35,21 @@ from tests.unit.atmosphere.test_primitive import (
 def over_hills(request):
     grid = air(8, LEVELS[request.param])
     return grid, AtmosphereParameters(orography=hills(grid)), stirred(grid)
+
+
+@pytest.mark.parametrize(
+    "squares",
+    [
+        [9e4, 2e4 + 1j, 2e4 - 1j, 1e3],
+        [9e4, 2e4, 2e4, 1e3],
+        [9e4, 2e4, -10.0, -20.0],
+    ],
+    ids=["complex", "twice", "growing"],
+)
+def test_modes_that_are_no_waves_are_refused(squares):
+    require_waves(np.array([9e4, 2e4, 5e3, 1e3]), 3)
+    with pytest.raises(ValueError, match="expected 3 that are waves"):
+        require_waves(np.array(squares), 3)
 
 
 @pytest.mark.parametrize("ps", [1e5, 6e4])

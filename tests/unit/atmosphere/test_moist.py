@@ -189,12 +189,53 @@ def test_a_drier_surface_evaporates_less():
     T, q = tropical(humidity=0.5)
     wetness = np.linspace(0.0, 1.0, 8) * np.ones((4, 1))
     (_, wet), (_, drier) = (columns_of(T, q, **given) for given in ({}, {"wetness": wetness}))
-    full, found = (BoundaryLayer()(columns, DT) for columns in (wet, drier))
-    np.testing.assert_allclose(
-        found.fluxes["evspsbl"], wetness * full.fluxes["evspsbl"], rtol=1e-13
+    layer = BoundaryLayer()
+    full, found = (
+        layer.surface_fluxes(columns, layer.profile(columns), jnp.asarray(0.01))
+        for columns in (wet, drier)
     )
-    np.testing.assert_array_equal(found.fluxes["hfss"], full.fluxes["hfss"])
-    assert float(full.fluxes["evspsbl"].min()) > 1e-6
+    np.testing.assert_allclose(found[1], wetness * full[1], rtol=1e-12)
+    np.testing.assert_array_equal(found[0], full[0])
+    assert float(full[1].min()) > 1e-6
+    evaporated = layer(drier, DT).fluxes["evspsbl"]
+    assert (np.diff(evaporated, axis=1) > 0.0).all()
+    assert float(abs(evaporated[:, 0]).max()) == 0.0
+
+
+def test_over_dry_ground_air_is_as_stable_as_its_own_vapour_makes_it():
+    """By the humidity of saturated air, hot ground would be warmer by 10 K."""
+    T, q = tropical(humidity=0.5)
+    layer = BoundaryLayer()
+    _, columns = columns_of(T, q, Ts=float(T[-1, 0, 0]) + 1.0, u=20.0, wetness=0.0)
+    air = layer.profile(columns)
+    surface = CP * columns.surface_temperature * virtual_factor(columns.q[-1], GAS, Water())
+    stable = (air.energy[-1] - surface) / air.energy[-1]
+    expected = GRAVITY * air.height[-1] * stable / air.speed[-1] ** 2
+    assert (np.asarray(expected) > 0.05).all()
+    np.testing.assert_allclose(layer.stability(columns, air), expected, rtol=1e-12)
+    _, wet = columns_of(T, q, Ts=float(T[-1, 0, 0]) + 1.0, u=20.0)
+    assert (layer.stability(wet, air) < layer.stability(columns, air)).all()
+
+
+def test_a_thin_level_over_rough_ground_does_not_go_beyond_the_surface():
+    T, q = tropical(humidity=0.5)
+    faces = np.append(np.linspace(0.0, 0.998, 12), 1.0)
+    state, columns = columns_of(T, q, Ts=305.0, u=20.0, faces=faces)
+    layer, dt = BoundaryLayer(roughness=0.1), 1200.0
+    change = layer(columns, dt)
+    assert float((dt * change.drag[-1]).min()) > 1.5
+    end = state.T[-1] + dt * change.heating[-1]
+    aim = columns.surface_temperature - GRAVITY * columns.height[-1] / CP
+    assert (state.T[-1] < end).all()
+    assert (end < aim).all()
+    np.testing.assert_allclose(
+        CP * whole(columns, change.heating), change.fluxes["hfss"], rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        whole(columns, change.sources["q"]), change.fluxes["evspsbl"], rtol=1e-12
+    )
+    damp = state.tracers["q"][-1] + dt * change.sources["q"][-1]
+    assert (damp < columns.water.saturation(columns.surface_temperature, columns.ps, GAS)).all()
 
 
 def test_a_parcel_follows_the_moist_adiabat():

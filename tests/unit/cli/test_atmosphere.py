@@ -50,6 +50,7 @@ def test_check_prints_sizes_and_refuses_the_poles_without_a_filter(dassim):
     assert result.code == 2
     assert "time.step: found 150 s; expected at most" in result.err
     assert "because of gravity waves at row 0, column" in result.err
+    assert "set physics.polar_filter, such as {latitude: 60}, or shorten the step" in result.err
 
 
 BOUNDS = {
@@ -155,7 +156,7 @@ LEVELS = {
             "vertical={type: smooth_hybrid, nz: 5, top: 10 hPa, exponent: 4}",
             "orography={type: bell, height: 6 km, centre: [0, 0], radius: 20}",
         ],
-        "vertical: found levels that cross where the ground carries less than 66463.4 Pa",
+        "vertical: found levels that cross where the ground carries less than 66463.4 Pa, as at ",
     ),
 }
 
@@ -200,6 +201,7 @@ def test_a_hole_in_ground_at_the_cells_themselves_is_refused(dassim, tmp_path):
     result = dassim("check", ATMOSPHERE["held_suarez"], *small)
     assert result.code == 2
     assert "orography: found no number at" in result.err
+    assert f" of orog in {file}; expected a height at every cell" in result.err
 
 
 def test_hybrid_levels_are_run_written_and_drawn(dassim, tmp_path):
@@ -316,6 +318,34 @@ def test_tracers_are_carried_written_and_kept_in_restarts(dassim, tmp_path, name
     wrong = dassim("check", ATMOSPHERE[name], *with_set(["initial.tracers={u: 1.0}"]))
     assert wrong.code == 2
     assert "initial: found a tracer named 'u'; expected a word other than" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("name", "tracer"),
+    [("galewsky", "pv"), ("held_suarez", "theta"), ("aquaplanet", "prw"), ("aquaplanet", "hfls")],
+)
+def test_no_tracer_takes_the_name_of_an_output(dassim, name, tracer):
+    result = dassim("check", ATMOSPHERE[name], *with_set([f"initial.tracers={{{tracer}: 1.0}}"]))
+    assert result.code == 2
+    assert f"initial: found a tracer named '{tracer}'; expected a word other than" in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "words"),
+    [
+        (
+            "galewsky",
+            "initial={type: barotropic_jet, south: 60, north: 20}",
+            "initial.north: found a jet from 60 to 20 degrees; expected a northern edge north of",
+        ),
+        ("aquaplanet", "physics.columns=[{type: grey_radiation, contrast: 5}]", "contrast: found"),
+        ("aquaplanet", "physics.columns=[{type: grey_radiation, solar: -1}]", "solar: found"),
+    ],
+)
+def test_flows_and_sunlight_that_cannot_be_are_refused(dassim, name, override, words):
+    result = dassim("check", ATMOSPHERE[name], "--set", override)
+    assert result.code == 2
+    assert words in result.err
 
 
 def test_a_run_writes_fields_and_figures(dassim, tmp_path):

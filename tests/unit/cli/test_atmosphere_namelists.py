@@ -114,3 +114,47 @@ def test_it_is_recovered_from_the_states_of_nature(dassim, tmp_path, name):
         assert error < rmse["first guess"][at], at
     result = dassim("plot", twin, "--stream", "errors")
     assert (result.code, result.err) == (0, "")
+
+
+MOIST = """
+base: {base}
+name: moist_twin
+time: {{duration: 80 min, step: 20 min}}
+output: []
+assimilation:
+  window: {{start: 20 min, length: 40 min}}
+  data:
+    - {{every: 20 min, errors: {{u: 1 m s-1, v: 1 m s-1, T: 1 K, tracers: {{q: 1e-3}}}}}}
+  control: {{state: {{u: 1 m s-1, v: 1 m s-1, T: 1 K, ps: 1 hPa, tracers: {{q: 1e-3}}}}}}
+  minimiser: {{iterations: 5}}
+twin:
+  first_guess: {{type: waves, wavenumbers: 3, size: {{T: 1 K, tracers: {{q: 5e-4}}}}}}
+"""
+
+
+@pytest.mark.timeout(900)
+def test_moist_air_is_recovered(dassim, tmp_path):
+    path, twin = tmp_path / "moist.yaml", tmp_path / "twin"
+    path.write_text(MOIST.format(base=ATMOSPHERE["aquaplanet"]))
+    result = dassim("twin", path, "-o", twin, *with_set(SMALLER["aquaplanet"]))
+    assert (result.code, result.err) == (0, "")
+    start = [row for row in table(twin / "scores.csv") if row["step"] == "1"]
+    rmse = {(row["run"], row["variable"]): float(row["rmse"]) for row in start}
+    for variable in ("T", "tracers.q"):
+        assert rmse["analysis", variable] < 0.1 * rmse["first guess", variable], rmse
+
+
+@pytest.mark.timeout(900)
+def test_weather_depends_on_its_vapour_its_sea_and_its_ground(dassim, tmp_path):
+    """Against finite differences."""
+    section = (
+        "sensitivity={window: {length: 40 min}, points: 1, objective: {type: mean, variable: T, "
+        "x: [30, 90], y: [0, 60]}, by: [tracers.q, T, surface_temperature.values, orography, wetness]}"
+    )
+    small = with_set([*terrain.smaller("real_terrain", tmp_path), section])
+    result = dassim("sensitivity", terrain.NAMELIST, "-o", tmp_path / "s", *small)
+    assert (result.code, result.err) == (0, ""), result.out
+    found = library.open(tmp_path / "s", "sensitivity")
+    for name in ("orography", "surface_temperature_values", "wetness"):
+        assert found[f"mean_T_by_{name}"].dims == ("time", "lat", "lon")
+        assert float(abs(found[f"mean_T_by_{name}"]).max()) > 0.0

@@ -82,12 +82,12 @@ class GreyRadiation(AbstractProcess):
     needs_surface: ClassVar[bool] = True
 
     type: Literal["grey_radiation"]
-    solar: HeatFlux = 1360.0
+    solar: Annotated[HeatFlux, Field(ge=0)] = 1360.0
     """Sunlight through a face that is turned to the sun."""
     albedo: Share = 0.31
     """Part of the sunlight that goes back to space."""
-    contrast: float = 1.4
-    """How much stronger sunlight is at the equator than at the poles."""
+    contrast: Annotated[float, Field(ge=-4, le=2)] = 1.4
+    """Of the sunlight between equator and poles: c in 1 + c (1 - 3 sin(latitude)^2) / 4."""
     equator: Annotated[float, Field(ge=0)] = 6.0
     """Optical depth of the air over the equator."""
     pole: Annotated[float, Field(ge=0)] = 1.5
@@ -105,7 +105,7 @@ class BoundaryLayer(AbstractProcess):
 
     type: Literal["boundary_layer"]
     roughness: Length = 3.21e-5
-    """Roughness length of the surface."""
+    """Roughness length of the surface, of sea and land alike."""
     critical: Annotated[float, Field(gt=0)] = 1.0
     """Richardson number at which turbulence ends."""
     gustiness: Annotated[Speed, Field(gt=0)] = 1.0

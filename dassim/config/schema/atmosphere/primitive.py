@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, Strict, model_validator
 
+from dassim.atmosphere.primitive.output import OF_FLUXES, OF_VAPOUR, OUTPUTS
 from dassim.config.explain import refuse
 from dassim.config.paths import InputFile
 from dassim.config.schema.atmosphere.columns import ColumnPhysics
@@ -39,7 +40,7 @@ from dassim.config.units import (
 )
 from dassim.grid.levels import REFERENCE_PRESSURE
 
-RESERVED = ("u", "v", "T", "ps", "q", "Ts", "time")
+RESERVED = (*OUTPUTS, *OF_VAPOUR, *OF_FLUXES, "Ts", "time")
 """Names that a passive tracer may not have."""
 
 # -- levels ---------------------------------------------------------------------------------------

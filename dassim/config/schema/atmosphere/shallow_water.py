@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from dassim.atmosphere.shallow_water.output import OUTPUTS
+from dassim.config.explain import refuse
 from dassim.config.schema.atmosphere.orography import FlatGround, Orography
 from dassim.config.schema.atmosphere.polar import PolarFilter, require_circles
 from dassim.config.schema.friction import Friction
@@ -17,7 +19,7 @@ from dassim.config.schema.section import Count, Section
 from dassim.config.schema.tracers import require_names
 from dassim.config.units import Acceleration, Frequency, Latitude, Length, Position, Speed
 
-RESERVED = ("u", "v", "h", "time")
+RESERVED = (*OUTPUTS, "time")
 """Names that a passive tracer may not have."""
 
 
@@ -95,6 +97,17 @@ class BarotropicJet(AbstractFlow):
     """Mean height of the surface."""
     perturbation: Position = 120.0
     """Height of the bump; 0 for a jet that stays."""
+
+    @model_validator(mode="after")
+    def _check(self):
+        if not self.south < self.north:
+            raise refuse(
+                "a northern edge north of the southern one",
+                "correct one of them",
+                found=f"a jet from {self.south:g} to {self.north:g} degrees",
+                key="north",
+            )
+        return self
 
 
 Flow = Annotated[Rest | SolidRotation | RossbyHaurwitz | BarotropicJet, Field(discriminator="type")]

@@ -16,8 +16,9 @@ from dassim.config.schema.ocean.physics import Physics
 from dassim.config.schema.run import Time
 from dassim.config.schema.tracers import require_names
 from dassim.config.units import Speed
+from dassim.ocean.output import OUTPUTS
 
-RESERVED = ("u", "v", "T", "S", "eta", "time")
+RESERVED = (*OUTPUTS, "time")
 """Names that a passive tracer may not have."""
 
 
