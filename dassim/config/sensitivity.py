@@ -55,12 +55,12 @@ class SensitivityProblem:
         name = self.names[path]
         of = known.get(name.rpartition(".")[2]) or Variable(name, "c", "1", name)
         like = named_leaves(self.objective.transform.background)[path]
-        times = " at all times alike" if self.in_time(path) else ""
+        what = f"{of.long_name} at all times alike" if self.in_time(path) else of.long_name
         units = {"degC": "K", "1e-3": "1e-3"}.get(of.units, of.units)
         return replace(
             of,
             name=f"{self.number}_by_{name.replace('.', '_')}",
-            long_name=f"derivative of the {self.number.replace('_', ' ')} by the {of.long_name}{times}",
+            long_name=f"derivative of the {self.number.replace('_', ' ')} by the {what}",
             standard_name=None,
             units=self.units if units == "1" else f"{self.units} ({units})-1",
             levels=jnp.ndim(like) - self.in_time(path) > 2,

@@ -149,7 +149,8 @@ def test_weather_depends_on_its_vapour_its_sea_and_its_ground(dassim, tmp_path):
     """Against finite differences."""
     section = (
         "sensitivity={window: {length: 40 min}, points: 1, objective: {type: mean, variable: T, "
-        "x: [30, 90], y: [0, 60]}, by: [tracers.q, T, surface_temperature.values, orography, wetness]}"
+        "x: [30, 90], y: [0, 60]}, by: [tracers.q, T, surface_temperature.values, orography, "
+        "wetness]}"
     )
     small = with_set([*terrain.smaller("real_terrain", tmp_path), section])
     result = dassim("sensitivity", terrain.NAMELIST, "-o", tmp_path / "s", *small)
