@@ -72,12 +72,12 @@ def require_waves(eigenvalues: np.ndarray, count: int) -> None:
     """
     squares = np.sort(np.real(eigenvalues))[::-1][: count + 1]
     fastest = squares[0]
-    apart = -np.diff(squares)
+    nearest = np.min(-np.diff(squares), initial=np.inf)
     imaginary = np.abs(np.imag(eigenvalues)).max()
     if (
         imaginary > DISTINCT * fastest
         or squares[count - 1] <= 0.0
-        or apart.min() < DISTINCT * fastest
+        or nearest < DISTINCT * fastest
     ):
         speeds = np.emath.sqrt(eigenvalues[np.argsort(-np.real(eigenvalues))][: count + 1])
         raise ValueError(

@@ -48,6 +48,7 @@ def over_hills(request):
 )
 def test_modes_that_are_no_waves_are_refused(squares):
     require_waves(np.array([9e4, 2e4, 5e3, 1e3]), 3)
+    require_waves(np.array([9e4]), 1)
     with pytest.raises(ValueError, match="expected 3 that are waves"):
         require_waves(np.array(squares), 3)
 
