@@ -20,8 +20,10 @@ from dassim.assimilation.control import Control
 from dassim.assimilation.derivatives import ComparisonTable
 from dassim.config.experiment import Experiment
 from dassim.config.objectives import Number, Objectives
-from dassim.config.sensitivity import output_of
+from dassim.config.sensitivity import SensitivityProblem, output_of
+from dassim.dynamics.series import TimeSeries
 from dassim.parallel import SerialCommunicator
+from dassim.simulation.segments import RunInputs
 from tests.models.plate import Plate
 
 OCEAN = Path(__file__).parents[1] / "config" / "data" / "ocean.yaml"
@@ -260,13 +262,30 @@ def test_a_gradient_that_is_damaged_or_of_another_start_is_computed_again(
     assert table_of(other) != table_of(whole)
 
 
-def test_derivatives_at_interior_faces_have_no_value_at_the_surface():
-    background = SimpleNamespace(state={"T": jnp.zeros((4, 2, 2))})
-    problem: Any = SimpleNamespace(
-        objective=SimpleNamespace(transform=SimpleNamespace(background=background))
+def test_derivatives_of_interior_faces_and_of_series_are_made_maps():
+    """There is no value at the surface of the ones, and one change at all times of the others."""
+    times = jnp.arange(12.0)
+    series = TimeSeries(jnp.zeros((12, 2, 2)), times), TimeSeries(jnp.zeros((12, 4, 2, 2)), times)
+    inputs = RunInputs(
+        dict(zip(("sea", "sponge"), series, strict=True)), {"T": jnp.zeros((4, 2, 2))}
     )
-    gradient = Control({"kappa": jnp.ones((3, 2, 2)), "stress": jnp.ones((2, 2))})
+    sea, sponge = "parameters.sea.values", "parameters.sponge.values"
+    objective: Any = SimpleNamespace(transform=SimpleNamespace(background=inputs))
+    none: Any = None
+    problem = SensitivityProblem(objective, none, none, "n", "1", {sea: "sea", sponge: "sponge"})
+    gradient = Control(
+        {
+            "kappa": jnp.ones((3, 2, 2)),
+            "stress": jnp.ones((2, 2)),
+            sea: jnp.ones((12, 2, 2)),
+            sponge: jnp.ones((12, 4, 2, 2)),
+        }
+    )
     found = output_of(problem, gradient)
     assert jnp.isnan(found["kappa"][0]).all()
     assert (found["kappa"][1:] == 1.0).all()
     assert found["stress"].shape == (2, 2)
+    np.testing.assert_array_equal(found[sea], np.full((2, 2), 12.0))
+    np.testing.assert_array_equal(found[sponge], np.full((4, 2, 2), 12.0))
+    assert [problem.variable(path, {}).levels for path in (sea, sponge)] == [False, True]
+    assert "at all times alike" in problem.variable(sea, {}).long_name
