@@ -74,11 +74,7 @@ def require_waves(eigenvalues: np.ndarray, count: int) -> None:
     fastest = squares[0]
     nearest = np.min(-np.diff(squares), initial=np.inf)
     imaginary = np.abs(np.imag(eigenvalues)).max()
-    if (
-        imaginary > DISTINCT * fastest
-        or squares[count - 1] <= 0.0
-        or nearest < DISTINCT * fastest
-    ):
+    if imaginary > DISTINCT * fastest or squares[count - 1] <= 0.0 or nearest < DISTINCT * fastest:
         speeds = np.emath.sqrt(eigenvalues[np.argsort(-np.real(eigenvalues))][: count + 1])
         raise ValueError(
             f"found modes of the speeds {np.array2string(speeds, precision=4)} m/s; expected "
