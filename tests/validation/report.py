@@ -39,9 +39,9 @@ class Check:
     def expectation(self) -> str:
         match self.bound:
             case "relative":
-                return f"{self.expected:.9g} (1 +- {self.tolerance:.1g}) {self.unit}".rstrip()
+                return f"{self.expected:.9g} (1 +- {self.tolerance:.3g}) {self.unit}".rstrip()
             case "absolute":
-                return f"{self.expected:.9g} +- {self.tolerance:.1g} {self.unit}".rstrip()
+                return f"{self.expected:.9g} +- {self.tolerance:.3g} {self.unit}".rstrip()
         sign = "<=" if self.bound == "below" else ">="
         return f"{sign} {self.expected:.6g} {self.unit}".rstrip()
 

@@ -194,10 +194,16 @@ def dry_climate():
 @case("moist climate", "exact; 30 days of the aquaplanet on few points", minutes=2)
 def moist_climate():
     """The ground bears what evaporates and does not rain; dry air stays. The Earth's air holds 25
-    kg/m2 of vapour, and 2.7 rain a day; aquaplanets of other models, 2.5 to 4."""
+    kg/m2 of vapour, and 2.7 rain a day; aquaplanets of other models, 2.5 to 4. On so few points the
+    rain of one instant is anything from 2.5 to 5."""
     one = build("aquaplanet", SMALLER["aquaplanet"])
     grid, start = one.model.grid, one.state
-    state = after(one, 30)
+    area = grid.owned(grid.area.c) + 0.0 * start.ps
+    state, rain = after(one, 20), []
+    for _ in range(10 * 8):
+        state = integrate(one.model, one.parameters, state, round(DAY / 8 / one.model.time_step))
+        falling = state.fluxes["prc"] + state.fluxes["prl"]
+        rain.append(DAY * float(jnp.sum(area * falling) / jnp.sum(area)))
     finite = all(bool(jnp.isfinite(field.data).all()) for field in state.fields().values())
     yield Check("finite after 30 days", 1.0, float(finite))
     drift = abs(dry_mass(grid, state) / dry_mass(grid, start) - 1)
@@ -205,8 +211,5 @@ def moist_climate():
     vapour = abs(dry_mass(grid, state) - mass(grid, state)) / mass(grid, state)
     yield Check("vapour's part of the mass", 2.5e-3, vapour, 1e-3, "absolute")
     yield Check("least specific humidity", 0.0, float(state.tracers["q"].min()), bound="above")
-    area = grid.owned(grid.area.c) + 0.0 * state.ps
-    rain = 86400.0 * float(
-        jnp.sum(area * (state.fluxes["prc"] + state.fluxes["prl"])) / jnp.sum(area)
-    )
-    yield Check("mean rain, a day", 3.0, rain, 1.5, "absolute", "kg/m2")
+    what = "rain a day, mean of days 20 to 30"
+    yield Check(what, 3.0, float(np.mean(rain)), 1.5, "absolute", "kg/m2")
