@@ -44,7 +44,12 @@ from dassim.simulation.adjoint import Run
 from dassim.simulation.checkpoints import IN_MEMORY, Schedule, bytes_of_state, states_within
 from dassim.simulation.clock import Clock
 from dassim.simulation.model import Model
-from dassim.simulation.segments import Rematerialisation, Segment, interior_of_a_step
+from dassim.simulation.segments import (
+    Rematerialisation,
+    Segment,
+    interior_of_a_step,
+    received_in_a_step,
+)
 from dassim.simulation.trees import differentiable, hashed, rounded
 
 SECTION = ("assimilation",)
@@ -165,14 +170,16 @@ def build_sweep(
     domain = model.domain
     room = states_within(domain, 1e9 * section.memory, state)
     inside, segments = max(window.lengths), len(window.lengths)
-    each_step, in_blocks = Rematerialisation(blocks=False), Rematerialisation()
-    if inside + segments <= room:
+    strips = received_in_a_step(model, parameters, state)
+    in_blocks = Rematerialisation(received=strips)
+    each_step = replace(in_blocks, blocks=False)
+    if each_step.states(inside) + segments <= room:
         interior = max(domain.comm.allgather(interior_of_a_step(model, parameters, state)))
         if interior * inside + segments <= room:
-            return IN_MEMORY, Rematerialisation(blocks=False, steps=False, interior=interior)
+            return IN_MEMORY, replace(each_step, steps=False, interior=interior)
         return IN_MEMORY, each_step
-    if section.disk and inside + 1 < room:
-        return Schedule(memory=room - inside - 1, disk=None), each_step
+    if section.disk and each_step.states(inside) + 1 < room:
+        return Schedule(memory=room - each_step.states(inside) - 1, disk=None), each_step
     least = in_blocks.states(inside) + 1 + (segments > 1)
     gigabytes = 1e-9 * least * bytes_of_state(domain, state)
     if gigabytes > section.memory and domain.comm.is_root:

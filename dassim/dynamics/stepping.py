@@ -17,6 +17,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from dassim.parallel import received
+
 Advance = Callable[[Any, Any, Any], Any]
 
 
@@ -65,7 +67,7 @@ class RungeKutta3(AbstractTimeStepper):
 
     def step(self, advance: Advance, state: Any, dt: Any) -> Any:
         # A stage is recomputed on the way back: to stack what all three keep takes far longer.
-        @partial(jax.checkpoint, prevent_cse=False)
+        @partial(jax.checkpoint, prevent_cse=False, policy=received)
         def stage(at, fraction):
             return advance(state, at, fraction * dt), None
 

@@ -17,10 +17,8 @@ import jax
 import jax.numpy as jnp
 
 from dassim.parallel.communicator import AbstractCommunicator
-from dassim.parallel.primitives import all_sum_p, neighbour_swap_p
+from dassim.parallel.primitives import MESSAGES
 from dassim.parallel.timing import slowest_seconds
-
-MESSAGES = (neighbour_swap_p, all_sum_p)
 
 
 class Message(NamedTuple):

@@ -1,8 +1,8 @@
 """One segment of a long run, forward and backward, as two compiled programs.
 
 Inside a segment the steps are scanned in about sqrt(n) blocks of about sqrt(n) steps. Going back,
-a block is recomputed from its first state and a step from its own, so that 2 sqrt(n) states and the
-interior of one step are in memory at a time.
+a block is recomputed from its first state, and a step from its own and from what messages brought:
+2 sqrt(n) states, the strips of sqrt(n) steps and the interior of one step are in memory at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from dassim.parallel import compiled
+from dassim.parallel import compiled, received
+from dassim.parallel.traffic import traffic
+from dassim.simulation.checkpoints import bytes_of_state
 from dassim.simulation.model import Model
 from dassim.simulation.trees import differentiable
 
@@ -54,21 +56,23 @@ class RunInputs(NamedTuple):
 class Rematerialisation:
     """What the way back recomputes instead of keeping it.
 
-    ``blocks``: the states inside a block of steps. ``steps``: what the model keeps of a step, of
-    the size of ``interior`` states. Each costs one more forward run.
+    ``blocks``: the states inside a block of steps, and what messages brought there. ``steps``: what
+    the model keeps of a step, of the size of ``interior`` states; but what messages brought, of the
+    size of ``received`` states, is kept. Each costs one more forward run.
     """
 
     blocks: bool = True
     steps: bool = True
     interior: int = 1
+    received: float = 0.0
 
     def states(self, steps: int) -> int:
         """States in memory at a time in a segment of ``steps``."""
-        each = 1 if self.steps else self.interior
+        each = 1.0 + self.received if self.steps else self.interior
         if not self.blocks:
-            return each * steps
+            return math.ceil(each * steps)
         count, length, rest = blocks(steps)
-        return count + bool(rest) + each * max(length, rest)
+        return count + bool(rest) + math.ceil(each * max(length, rest))
 
 
 def interior_of_a_step(model: Model, parameters: Any, state: Any) -> int:
@@ -81,6 +85,16 @@ def interior_of_a_step(model: Model, parameters: Any, state: Any) -> int:
     kept = jax.eval_shape(lambda variable: jax.vjp(end, variable)[1], variable)
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     return math.ceil(sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(kept)) / size)
+
+
+def received_in_a_step(model: Model, parameters: Any, state: Any) -> float:
+    """How many states have the size of what messages bring in one step, on the rank that gets most.
+    All ranks call this together."""
+    comm = model.domain.comm
+    if comm.size == 1:
+        return 0.0
+    here = sum(traffic(model.domain, model.step, parameters, state).bytes)
+    return max(comm.allgather(here)) / bytes_of_state(model.domain, state)
 
 
 class PathTerm(Protocol):
@@ -197,7 +211,7 @@ def scan_in_blocks(
     The outputs of the steps are returned summed over all steps.
     """
     remember = partial(jax.checkpoint, prevent_cse=False)
-    one = remember(step) if rematerialisation.steps else step
+    one = remember(step, policy=received) if rematerialisation.steps else step
 
     def many(state, xs, length):
         state, ys = jax.lax.scan(one, state, xs, length=length)

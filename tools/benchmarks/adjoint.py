@@ -71,6 +71,7 @@ def measurements(name: str, row: dict[str, Any]) -> list[Measurement]:
     peak = row["run's peak (GB)"] * row["memory ratio"]
     few = STATES_WANTED if row["steps"] >= LONG else ""
     return [
+        Measurement("adjoint", f"{of}: run", forward, "s", row["run's spread"]),
         Measurement(
             "adjoint",
             of,

@@ -1,8 +1,8 @@
 """Run the benchmarks one after the other, and tabulate what they measure.
 
 What each part measures takes the place of its older record in the file of this machine under
-tools/benchmarks/results, or in the one that is named. A part that fails does not end the others;
-one that cannot run on this machine is skipped.
+tools/benchmarks/results, or in the one that is named; where the part fails, the older one stays.
+The others go on then; a part that cannot run on this machine is skipped.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ PARTS = (
     ),
     Part(
         "verify",
-        "what is predicted for a step and a gradient on 1, 2 and 4 ranks, against both",
+        "what is predicted for a step and a gradient, against both; on 1, 2, 4 ranks",
         (command("verify"),),
         ("--turns", "1", "--seconds", "0.5", "--steps", "10", "--ranks", "1"),
     ),
@@ -254,7 +254,9 @@ def told(part: Part, quick: bool, file: Path | None) -> Outcome:
     outcome = run(part, quick)
     print(f"{time.perf_counter() - begin:5.0f} s  {outcome.words}".rstrip(), flush=True)
     if file and outcome.records:
-        record.write(file, (record.read(file) if file.exists() else {}) | dict(outcome.records))
+        older = record.read(file) if file.exists() else {}
+        new = dict(outcome.records)
+        record.write(file, new | older if outcome.failures else older | new)
     return outcome
 
 

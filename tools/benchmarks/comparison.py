@@ -28,7 +28,7 @@ UNKNOWN_SPREAD = 0.15
 TIMED = re.compile(r"(^|/)(us|ms|s|min|h|day)\b")
 """Units of times and rates."""
 
-OWN = ("the run", "the step", "restart", "1 rank", "float64")
+OWN = ("the run", "the step", "restart", "1 rank", "1 rank with all cells", "float64")
 """References that dassim itself makes faster or slower."""
 
 HEAD = ("part", "case", "first", "second", "unit", "ratio", "ratio", "second/first", "")

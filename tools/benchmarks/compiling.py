@@ -64,7 +64,8 @@ def measurements(name: str, rows: list[dict[str, dict[str, float]]]) -> list[Mea
         (step, spread), (gradient, other) = median("step", what), median("gradient", what)
         of_step = Measurement("compiling", f"{name}, step: {what}", step, unit, spread)
         case = f"{name}, gradient: {what}"
-        found += [of_step, Measurement("compiling", case, gradient, unit, other, "the step", step)]
+        beside = ("the step", step, "", spread)
+        found += [of_step, Measurement("compiling", case, gradient, unit, other, *beside)]
     return found
 
 

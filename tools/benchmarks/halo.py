@@ -31,7 +31,7 @@ from scipy.optimize import nnls
 from dassim.parallel import Domain, MPICommunicator
 from dassim.parallel.primitives import Neighbours, neighbour_swap
 from dassim.parallel.timing import slowest_seconds
-from tools.benchmarks import record
+from tools.benchmarks import record, workers
 from tools.benchmarks.record import Measurement
 
 Seconds = float
@@ -53,6 +53,7 @@ def main() -> None:
 
     jax.config.update("jax_enable_x64", True)
     comm = MPICommunicator()
+    workers.pin(comm.rank)
     say = print if comm.is_root else lambda *_, **__: None
     if comm.is_root:
         print(f"\n{ranks_of(comm)} on {record.header()}\n")

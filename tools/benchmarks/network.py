@@ -96,7 +96,8 @@ def at(rate: str, options: Any) -> list[Measurement]:
         row = workers.answer(words, workers.ONE_CORE | BY_TCP)
     step, spread = record.median(row["seconds"])
     costs = ("--predict", row["latency"], row["bandwidth"])
-    predicted = workers.answer(workers.command("network", *given, *costs), workers.ONE_CORE)
+    words = workers.command("network", *given, *costs, ranks=2)
+    predicted = workers.answer(words, workers.ONE_CORE)
     reference = ("predicted", 1e3 * predicted["step"])
     return [
         Measurement("network", f"{rate}: a short message", 1e6 * row["latency"], "us"),
@@ -163,18 +164,21 @@ def exchange(mpi: Any, size: int) -> float:
 
 
 def predict_step(options: Any) -> None:
-    """Print the seconds that are predicted for a step."""
+    """Of two ranks that time their blocks beside each other; printed by rank 0."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
     from dassim.config.predict import predict
     from dassim.config.schema.site import Costs
+    from dassim.parallel import MPICommunicator
 
-    workers.pin()
+    comm = MPICommunicator()
+    workers.pin(comm.rank)
     latency, bandwidth = options.predict
-    found = predict(divided(options), 2, Costs(latency=latency, bandwidth=bandwidth))
+    found = predict(divided(options), 2, Costs(latency=latency, bandwidth=bandwidth), comm)
     step, messages = found.seconds(found.step), found.messages(found.step)
-    print(json.dumps({"step": step, "messages": messages}))
+    if comm.is_root:
+        print(json.dumps({"step": step, "messages": messages}))
 
 
 def divided(options: Any) -> Any:

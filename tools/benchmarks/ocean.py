@@ -12,7 +12,6 @@ no Veros, dassim is timed alone.
 from __future__ import annotations
 
 import argparse
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,15 +70,19 @@ def serve_dassim(factor_x: int, factor_y: int, step: float) -> None:
     serve(ready, program.start(one.parameters, one.state))
 
 
-def copy_bandwidth(turns: int = 7) -> float:
-    """Bytes per second, read plus written, of copying an array beyond all caches, on one core."""
-    source, target = np.ones(2**25), np.zeros(2**25)
-    seconds = []
-    for _ in range(turns):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        seconds.append(time.perf_counter() - start)
-    return 2 * source.nbytes / float(np.median(seconds))
+COPIED = 2**30
+"""Bytes of an array whose copies are timed: beyond all caches."""
+
+
+def serve_copies() -> None:
+    """A copy of an array as a worker: a step is one copy."""
+    source, target = np.ones(COPIED // 8), np.zeros(COPIED // 8)
+
+    def copied(_state: None, times: int) -> None:
+        for _ in range(times):
+            np.copyto(target, source)
+
+    serve(copied, None)
 
 
 BYTES_PER_CELL = 4 * 3 * 8
@@ -89,20 +92,24 @@ BYTES_PER_CELL = 4 * 3 * 8
 def compare(
     case: Case, python: str | None, physics: str, turns: int, seconds: float
 ) -> list[Measurement]:
-    """Medians over turns of about ``seconds`` each, of dassim and Veros one after the other."""
+    """Medians over turns of about ``seconds`` each, of dassim, a copy and Veros one after the
+    other."""
     factors = [*map(str, case.factors), str(case.step)]
-    processes = {"dassim": Worker(*workers.command("ocean", "--serve", *factors))}
+    processes = {
+        "dassim": Worker(*workers.command("ocean", "--serve", *factors)),
+        "copy": Worker(*workers.command("ocean", "--serve-copies")),
+    }
     if python is not None:
         processes["veros"] = Worker(python, str(HERE / "veros_acc.py"), *factors, physics)
     took = in_turns(processes, turns, seconds)
     for worker in processes.values():
         worker.close()
     veros = f"Veros {workers.version(python, 'veros')}" if python is not None else ""
-    return measurements(case, physics, took, copy_bandwidth(), veros)
+    return measurements(case, physics, took, veros)
 
 
 def measurements(
-    case: Case, physics: str, took: dict[str, tuple[float, float]], bandwidth: float, veros: str
+    case: Case, physics: str, took: dict[str, tuple[float, float]], veros: str
 ) -> list[Measurement]:
     """From the seconds of a step and their spread: cells per second against those of ``veros``, its
     name and version, bytes per second against a copy's."""
@@ -120,7 +127,8 @@ def measurements(
             wanted=wanted,
         )
     moved = 1e-9 * BYTES_PER_CELL * case.cells / step
-    copy = ("copy of an array", 1e-9 * bandwidth)
+    copying, noise = took["copy"]
+    copy = ("copy of an array", 2e-9 * COPIED / copying, "", noise)
     return [
         speed,
         Measurement("ocean", f"{name}: memory", moved, "GB/s", spread, *copy),
@@ -131,6 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tools/benchmarks/ocean", description=__doc__)
     parser.add_argument("--veros", help="the Python of Veros's environment; default .venv-veros")
     parser.add_argument("--serve", nargs=3, type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--serve-copies", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--turns", type=int, default=5, help="medians are taken over these")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a turn")
     parser.add_argument("--physics", nargs="+", default=["matched", "own"])
@@ -139,6 +148,10 @@ def main() -> None:
     if options.serve:
         factor_x, factor_y, step = options.serve
         serve_dassim(int(factor_x), int(factor_y), step)
+        return
+
+    if options.serve_copies:
+        serve_copies()
         return
 
     python = options.veros or (str(VEROS) if VEROS.exists() else None)

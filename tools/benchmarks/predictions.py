@@ -79,7 +79,13 @@ def predicted(fraction: int, ranks: int, site: str | None) -> dict[str, Any]:
         "gradient": 1e3 * found.gradient,
         "speed": 86400.0 / found.during(86400.0) / DAYS_OF_A_YEAR,
         "output": 1e-9 * found.output_bandwidth,
+        "costs": words(found.costs),
     }
+
+
+def words(costs: Any) -> str:
+    """What messages are taken to cost."""
+    return f"{1e6 * costs.latency:g} us a message, {1e-9 * costs.bandwidth:g} GB/s"
 
 
 def overrides(fraction: int) -> list[str]:
@@ -91,7 +97,7 @@ def overrides(fraction: int) -> list[str]:
 
 
 def measurements(row: dict[str, Any]) -> list[Measurement]:
-    case = f"{row['spacing']} degree, {row['ranks']} ranks"
+    case = f"{row['spacing']} degree, {row['ranks']} ranks, {row['costs']}"
     return [
         Measurement("predictions", f"{case}: step", row["step"], "ms"),
         Measurement("predictions", f"{case}: gradient", row["gradient"], "ms"),

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from dassim import provenance
 
-LIBRARIES = ("dassim", "python", "jax", "jaxlib", "numpy", "mpi4py", "mpi4jax")
+LIBRARIES = ("dassim", "python", "jax", "jaxlib", "numpy", "h5py", "mpi4py", "mpi4jax")
 
 MISSED = 3
 """Exit code of a benchmark that has measured a value beyond its limit."""
@@ -31,7 +31,7 @@ LIMIT = re.compile(r"(<=|>=|<|>|within)\s*([\d.]+)")
 GOALS = {"<=": "less", "<": "less", ">=": "more", ">": "more", "within": "one"}
 
 RATE = re.compile(r"/(s|min|h|day)$")
-SPENT = re.compile(r"(us|ms|s|min|h|B|kB|MB|GB|states|a cell)\b")
+SPENT = re.compile(r"(us|ms|s|min|h|B|kB|MB|GB|states|a cell)\b(?!/s\b)")
 """Units of which more is better, and of which less is."""
 
 
@@ -89,6 +89,8 @@ class Measurement:
 
         >>> [Measurement("", "", 1.0, unit).goal for unit in ("ms", "s/step", "GB", "GB/s", "m")]
         ['less', 'less', 'less', 'more', '']
+        >>> Measurement("", "", 1.0, "GB/s wanted").goal
+        ''
         """
         if limit := LIMIT.match(self.wanted):
             return GOALS[limit[1]]
@@ -108,7 +110,10 @@ def off(number: float) -> float:
 
 @dataclass(frozen=True)
 class Header:
-    """Where, when and with what something was measured. ``memory`` in GB."""
+    """Where, when and with what something was measured.
+
+    ``memory`` in GB; ``precision`` of the cases that do not name another.
+    """
 
     processor: str
     cores: int

@@ -1,10 +1,10 @@
 """Time a step on one and on several ranks, one core each, and in float32.
 
-The ocean: the re-entrant channel with its walls and WENO schemes on 128 x 128 x 30 cells, in all
-(strong scaling) and on every rank (weak). More rows of cells lengthen the channel, so that no step
-has more to do for a cell. The atmosphere: Held & Suarez's test on its own grid, in all. Each number
-of ranks is a program of its own whose ranks keep to one core each; a time is that of the slowest
-rank.
+The ocean: the re-entrant channel with its walls and WENO schemes on 128 x 128 x 30 cells a rank,
+against one rank that has as many as all of them (strong scaling) or as one of them (weak); and on
+as many in all. More rows of cells lengthen the channel, so that no step has more to do for a cell.
+The atmosphere: Held & Suarez's test on its own grid, in all. Each number of ranks is a program of
+its own whose ranks keep to one core each; a time is that of the slowest rank.
 
 "beside each other": every rank has such a channel for itself and sends nothing. What is lost there
 the cores lose by sharing the memory, and no weak scaling is better.
@@ -66,9 +66,14 @@ def channel(options: Any) -> Iterator[Measurement]:
     for ranks in options.ranks:
         one_rank = ("1 rank", alone, spread)
         yield of(f"{ranks} beside each other, each", *rate(ranks, ny, "--apart"), one_rank)
-        yield of(f"strong, {ranks} ranks", *rate(ranks, ny), one_rank, f">= {STRONG * ranks:g}")
-        weak, noise = rate(ranks, ranks * ny)
-        yield of(f"weak, {ranks} ranks, each", weak / ranks, noise, one_rank, f">= {WEAK:g}")
+        large = ("1 rank with all cells", *rate(1, ranks * ny))
+        together, noise = rate(ranks, ranks * ny)
+        yield of(f"strong, {ranks} ranks", together, noise, large, f">= {STRONG * ranks:g}")
+        yield of(f"weak, {ranks} ranks, each", together / ranks, noise, one_rank, f">= {WEAK:g}")
+        yield of(f"strong, {ranks} ranks, as many cells as 1", *rate(ranks, ny), one_rank)
+        fast, noise = rate(ranks, ranks * ny, precision="float32")
+        alike = ("1 rank", *single)
+        yield of(f"weak, {ranks} ranks, each, float32", fast / ranks, noise, alike)
 
 
 def atmosphere(options: Any) -> Iterator[Measurement]:

@@ -66,7 +66,9 @@ def measurements(of: str, row: dict[str, Any]) -> list[Measurement]:
         predicted, (seconds, spread) = row["predicted"][what], record.median(row["measured"][what])
         reference = ("measured", 1e3 * seconds)
         case = f"{of}: {what}"
-        return Measurement("verify", case, 1e3 * predicted, "ms/step", spread, *reference, WANTED)
+        return Measurement(
+            "verify", case, 1e3 * predicted, "ms/step", 0.0, *reference, WANTED, spread
+        )
 
     return [one(what) for what in WHAT]
 

@@ -76,6 +76,13 @@ def test_a_part_takes_the_place_of_its_older_record_alone(tmp_path):
     assert [one.value for one in found["good"].measurements] == [1.0, 1.0]
 
 
+def test_where_a_part_fails_its_older_record_stays(tmp_path):
+    file = tmp_path / "results.json"
+    bench.main(["--json", str(file)], [GOOD])
+    assert bench.main(["--json", str(file)], [HALF]) == 1
+    assert [one.case for one in record.read(file)["good"].measurements] == ["one", "two"]
+
+
 def test_results_are_named_after_the_machine(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "RESULTS", tmp_path)
     bench.main(["--quick"], [GOOD])

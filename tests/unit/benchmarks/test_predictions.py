@@ -28,6 +28,7 @@ def test_a_row_is_measured_in_its_units():
         "memory": 3.0,
         "memory_of_gradient": 5.0,
         "output": 4.0,
+        "costs": "7 us a message, 10 GB/s",
     }
     found = predictions.measurements(row)
     assert [(one.value, one.unit) for one in found] == [
@@ -37,4 +38,4 @@ def test_a_row_is_measured_in_its_units():
         (5.0, "GB"),
         (4.0, "GB/s wanted"),
     ]
-    assert found[0].case == "1/4 degree, 100 ranks: step"
+    assert found[0].case == "1/4 degree, 100 ranks, 7 us a message, 10 GB/s: step"
