@@ -164,14 +164,17 @@ def build_sweep(
     parameters: Any,
     state: Any,
     key: KeyPath = (*SECTION, "adjoint"),
+    received: float | None = None,
 ) -> tuple[Schedule, Rematerialisation]:
     """As little is computed again as the memory allows, and the disk. Warns on rank 0
-    (NamelistWarning) where the least that is kept is more than the memory allows."""
+    (NamelistWarning) where the least that is kept is more than the memory allows. ``received`` in a
+    step, in states: by default as the model's messages bring it."""
     domain = model.domain
     room = states_within(domain, 1e9 * section.memory, state)
     inside, segments = max(window.lengths), len(window.lengths)
-    strips = received_in_a_step(model, parameters, state)
-    in_blocks = Rematerialisation(received=strips)
+    if received is None:
+        received = received_in_a_step(model, parameters, state)
+    in_blocks = Rematerialisation(received=received)
     each_step = replace(in_blocks, blocks=False)
     if each_step.states(inside) + segments <= room:
         interior = max(domain.comm.allgather(interior_of_a_step(model, parameters, state)))

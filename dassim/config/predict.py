@@ -117,7 +117,8 @@ def predict(
             work.memory * cells // timed,
         )
 
-    sweep = of_a_sweep(busiest, namelist, run, timed / cells, beside)
+    strips = sum(sent(busiest).bytes) / max(1.0, sum(busiest.sent.bytes))
+    sweep = of_a_sweep(busiest, namelist, run, timed / cells, strips, beside)
     kinds = files(namelist, (levels, *planned.shape))
     return Prediction(
         ranks=ranks,

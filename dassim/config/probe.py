@@ -30,7 +30,7 @@ from dassim.parallel.traffic import Traffic, traffic
 from dassim.simulation.advance import Carry, Program
 from dassim.simulation.checkpoints import bytes_of_state
 from dassim.simulation.model import Model
-from dassim.simulation.segments import Parts, Segment, SegmentData
+from dassim.simulation.segments import Parts, Segment, SegmentData, received_in_a_step
 from dassim.simulation.trees import differentiable, zeros_like
 
 MOST_CELLS = 500_000
@@ -141,17 +141,21 @@ def of_a_sweep(
     namelist: AbstractNamelist,
     run: Time,
     share: float,
+    strips: float,
     beside: AbstractCommunicator,
 ) -> Sweep:
     """Back through the window of the namelist's recovery, of its sensitivity, or through the whole
     run; with the memory for states that it says, of which this block of a rank may have ``share``.
+    The whole block sends ``strips`` times as many bytes.
     """
     section, window = way_back(namelist, run)
     allowed = section.model_copy(update={"memory": share * section.memory})
     model, parameters, state = rank.model, rank.parameters, rank.state
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NamelistWarning)
-        schedule, again = build_sweep(allowed, window, model, parameters, state)
+        received = share * strips * received_in_a_step(model, parameters, state)
+        given = (allowed, window, model, parameters, state)
+        schedule, again = build_sweep(*given, received=received)
     longest, segments = max(window.lengths), len(window.lengths)
     steps = min(STEPS, longest)
     start, end = zeros_like(differentiable(parameters)), zeros_like(differentiable(state))

@@ -11,7 +11,7 @@ from dassim.parallel.compilation import compiled
 from dassim.parallel.decomposition import Block, Decomposition, DecompositionError
 from dassim.parallel.domain import Domain
 from dassim.parallel.failure import AgreedExit, abort_on_error
-from dassim.parallel.primitives import received
+from dassim.parallel.rematerialisation import received
 from dassim.parallel.standin import StandInCommunicator
 
 __all__ = [

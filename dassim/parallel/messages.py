@@ -37,7 +37,12 @@ class Message(NamedTuple):
 def messages(function: Callable[..., Any], *args: Any) -> list[Message]:
     """The messages of ``function(*args)``. A loop whose length is not known counts once; of the
     branches of a condition, the one that sends most."""
-    return list(_walk(jax.make_jaxpr(function)(*args).jaxpr, 1))
+    return messages_in(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def messages_in(jaxpr: Any) -> list[Message]:
+    """Those of a traced program."""
+    return list(_walk(jaxpr, 1))
 
 
 def seconds_for(found: list[Message], comm: AbstractCommunicator, repetitions: int = 5) -> float:

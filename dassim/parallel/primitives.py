@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal, Primitive
-from jax.interpreters import ad, batching, mlir, partial_eval, xla
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir, xla
 
 from dassim.parallel.communicator import MPICommunicator
 from dassim.parallel.standin import StandInCommunicator
@@ -49,12 +48,6 @@ def _mpi_effect():
 
     remat_allowed_effects.add_type(type(ordered_effect))
     return ordered_effect
-
-
-def received(primitive: Primitive, *_: Any, **__: Any) -> bool:
-    """A policy of ``jax.checkpoint``: what other ranks have sent is kept, all else is computed
-    again. Without it messages are sent again as well."""
-    return primitive in MESSAGES
 
 
 def neighbour_swap(to_low, to_high, neighbours: Neighbours):
@@ -153,20 +146,6 @@ def _sum_batch(args, dims, *, comm):
     return all_sum(args[0], comm), dims[0]
 
 
-def _partly_known(policy, unknown, at_hand, equation):
-    """A message inside ``jax.checkpoint``: of what is known forward, kept if the policy says so,
-    else sent again. JAX's own rule keeps all that has effects, of every step of a run."""
-    needed = [x for x, there in zip(equation.invars, at_hand, strict=True) if not there]
-    inputs = [x for x in needed if not isinstance(x, Literal)]
-    every = len(equation.outvars)
-    if any(unknown):
-        return None, equation, [True] * every, [True] * every, inputs
-    shapes = [x.aval for x in equation.invars]
-    if policy(equation.primitive, *shapes, **equation.params):
-        return equation, None, [False] * every, [False] * every, []
-    return equation, equation, [False] * every, [True] * every, inputs
-
-
 neighbour_swap_p = Primitive("neighbour_swap")
 neighbour_swap_p.multiple_results = True
 neighbour_swap_p.def_impl(lambda *args, **kw: xla.apply_primitive(neighbour_swap_p, *args, **kw))
@@ -183,5 +162,3 @@ batching.primitive_batchers[all_sum_p] = _sum_batch
 mlir.register_lowering(all_sum_p, mlir.lower_fun(_sum_lowered, multiple_results=False))
 
 MESSAGES = (neighbour_swap_p, all_sum_p)
-for each in MESSAGES:
-    partial_eval.partial_eval_jaxpr_custom_rules[each] = _partly_known

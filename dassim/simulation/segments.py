@@ -18,8 +18,6 @@ import jax
 import jax.numpy as jnp
 
 from dassim.parallel import compiled, received
-from dassim.parallel.traffic import traffic
-from dassim.simulation.checkpoints import bytes_of_state
 from dassim.simulation.model import Model
 from dassim.simulation.trees import differentiable
 
@@ -77,14 +75,7 @@ class Rematerialisation:
 
 def interior_of_a_step(model: Model, parameters: Any, state: Any) -> int:
     """How many states have the size of what the way back keeps of one step (at most)."""
-    variable, fixed = eqx.partition((parameters, state), eqx.is_inexact_array)
-
-    def end(variable):
-        return differentiable(model.step(*eqx.combine(variable, fixed)))
-
-    kept = jax.eval_shape(lambda variable: jax.vjp(end, variable)[1], variable)
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    return math.ceil(sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(kept)) / size)
+    return math.ceil(_kept(model.step, parameters, state) / _size(state))
 
 
 def received_in_a_step(model: Model, parameters: Any, state: Any) -> float:
@@ -93,8 +84,29 @@ def received_in_a_step(model: Model, parameters: Any, state: Any) -> float:
     comm = model.domain.comm
     if comm.size == 1:
         return 0.0
-    here = sum(traffic(model.domain, model.step, parameters, state).bytes)
-    return max(comm.allgather(here)) / bytes_of_state(model.domain, state)
+
+    def step(parameters, state):
+        return model.step(parameters, state)
+
+    nothing, strips = (
+        _kept(jax.checkpoint(step, policy=policy), parameters, state) for policy in (None, received)
+    )
+    return max(comm.allgather(strips - nothing)) / max(comm.allgather(_size(state)))
+
+
+def _kept(step: Callable[[Any, Any], Any], parameters: Any, state: Any) -> int:
+    """Bytes that the way back through one step keeps."""
+    variable, fixed = eqx.partition((parameters, state), eqx.is_inexact_array)
+
+    def end(variable):
+        return differentiable(step(*eqx.combine(variable, fixed)))
+
+    return _size(jax.eval_shape(lambda variable: jax.vjp(end, variable)[1], variable))
+
+
+def _size(tree: Any) -> int:
+    """Bytes of all arrays."""
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 class PathTerm(Protocol):
