@@ -144,7 +144,8 @@ def divided_axes(domain):
 
 
 def test_members_of_an_ensemble_share_one_message_per_direction(comm):
-    """Under vmap, with several fields, forward and backward: two messages per divided axis."""
+    """Under vmap, with several fields, forward and backward: two messages per divided axis. What is
+    linear is not computed again for its cotangent."""
 
     def there(domain, members):
         return jax.vmap(lambda state: domain.exchange(state, 2))(members)
@@ -155,7 +156,7 @@ def test_members_of_an_ensemble_share_one_message_per_direction(comm):
     for domain in every_domain(comm, SHAPE, (True, True), width=2):
         members, one_way = owned(random_state(3, 4), domain), 2 * divided_axes(domain)
         assert messages(partial(there, domain), members) == one_way, domain
-        assert messages(partial(there_and_back, domain), members) == 3 * one_way, domain
+        assert messages(partial(there_and_back, domain), members) == 2 * one_way, domain
 
 
 def test_fields_of_one_dtype_share_a_message_and_other_dtypes_add_one(comm):

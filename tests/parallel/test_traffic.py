@@ -37,12 +37,12 @@ def of_a_step(name, overrides, comm) -> Traffic:
 
 
 @pytest.mark.parametrize(("name", "overrides"), CASES.values(), ids=CASES)
-@pytest.mark.ranks(1, 2)  # of three, the middle one has images that need fewer substeps
+@pytest.mark.ranks(2)  # of three, the middle one has images that need fewer substeps
 def test_a_stand_in_sends_as_much_as_a_rank(name, overrides):
     comm = world()
     real = of_a_step(name, overrides, comm)
     assert real == of_a_step(name, overrides, StandInCommunicator(comm.rank, comm.size))
-    assert (sum(real.swaps) > 0) == (comm.size > 1)
+    assert sum(real.swaps) > 0
 
 
 @pytest.mark.parametrize(("name", "swaps"), {"galewsky": 1, "held_suarez": 8}.items())
@@ -78,7 +78,7 @@ def of_a_reverse(segment, given) -> Traffic:
 
 @pytest.mark.parametrize(("again", "times"), KEPT.values(), ids=KEPT)
 @pytest.mark.parametrize("name", ["runge_kutta_3", "adams_bashforth_2", "implicit", "held_suarez"])
-@pytest.mark.ranks(1, 2)
+@pytest.mark.ranks(2)
 def test_the_way_back_sends_what_a_stand_in_does(name, again, times):
     comm = world()
     real = of_a_reverse(*segment_of(name, comm, again))
@@ -99,7 +99,7 @@ def test_increments_are_not_sent_on_the_way_back():
 
 @pytest.mark.parametrize("kept", ["blocks", "steps"])
 @pytest.mark.parametrize("name", ["runge_kutta_3", "implicit", "held_suarez"])
-@pytest.mark.ranks(1, 2)
+@pytest.mark.ranks(2)
 def test_no_more_is_kept_of_messages_than_counted(name, kept):
     """JAX by itself keeps all that was received in every step of the segment."""
     again, _ = KEPT[kept]
