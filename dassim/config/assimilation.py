@@ -176,13 +176,14 @@ def build_sweep(
         received = received_in_a_step(model, parameters, state)
     in_blocks = Rematerialisation(received=received)
     each_step = replace(in_blocks, blocks=False)
-    if each_step.states(inside) + segments <= room:
+    every = each_step.states(inside)
+    if every + segments <= room:
         interior = max(domain.comm.allgather(interior_of_a_step(model, parameters, state)))
         if interior * inside + segments <= room:
             return IN_MEMORY, replace(each_step, steps=False, interior=interior)
         return IN_MEMORY, each_step
-    if section.disk and each_step.states(inside) + 1 < room:
-        return Schedule(memory=room - each_step.states(inside) - 1, disk=None), each_step
+    if section.disk and every + 1 < room:
+        return Schedule(memory=room - every - 1, disk=None), each_step
     least = in_blocks.states(inside) + 1 + (segments > 1)
     gigabytes = 1e-9 * least * bytes_of_state(domain, state)
     if gigabytes > section.memory and domain.comm.is_root:

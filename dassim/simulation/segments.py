@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from dassim.parallel import compiled, received
+from dassim.simulation.checkpoints import bytes_of_state
 from dassim.simulation.model import Model
 from dassim.simulation.trees import differentiable
 
@@ -91,7 +92,7 @@ def received_in_a_step(model: Model, parameters: Any, state: Any) -> float:
     nothing, strips = (
         _kept(jax.checkpoint(step, policy=policy), parameters, state) for policy in (None, received)
     )
-    return max(comm.allgather(strips - nothing)) / max(comm.allgather(_size(state)))
+    return max(comm.allgather(strips - nothing)) / bytes_of_state(model.domain, state)
 
 
 def _kept(step: Callable[[Any, Any], Any], parameters: Any, state: Any) -> int:
