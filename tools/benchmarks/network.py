@@ -122,9 +122,19 @@ def cable(rate: str) -> Iterator[None]:
             call("ip", "-n", space, "link", "set", CABLE, "up")
             limit = ("tbf", "rate", rate, "burst", BURST, "latency", "200ms")
             call("tc", "-n", space, "qdisc", "add", "dev", CABLE, "root", *limit)
+        wait_until_up()
         yield
     finally:
         remove()
+
+
+def wait_until_up(seconds: float = 30.0) -> None:
+    """MPI starts only on ends that the kernel calls up, a second or so after it was told to."""
+    end = time.monotonic() + seconds
+    while not all("state UP" in call("ip", "-n", space, "link", "show", CABLE) for space in SPACES):
+        if time.monotonic() > end:
+            raise SystemExit(f"found a cable still down after {seconds:g} s, expected it up")
+        time.sleep(0.1)
 
 
 def remove() -> None:
@@ -132,10 +142,11 @@ def remove() -> None:
         subprocess.run(("ip", "netns", "delete", space), capture_output=True, check=False)
 
 
-def call(*words: str) -> None:
+def call(*words: str) -> str:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def measure(options: Any) -> None:
