@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dassim.dynamics.locality import compiled_apart
 from dassim.grid import Field, Grid, Staggered
+from dassim.grid.locality import compiled_apart
 from dassim.grid.operators import (
     avg_x_c2f,
     avg_y_c2f,

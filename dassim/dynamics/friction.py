@@ -7,9 +7,9 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from dassim.dynamics.locality import compiled_apart
 from dassim.dynamics.momentum import Vector, with_poles
 from dassim.grid import Field, Grid, apply
+from dassim.grid.locality import compiled_apart
 from dassim.grid.operators import (
     curl,
     diff_x_c2f,

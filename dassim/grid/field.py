@@ -22,6 +22,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from dassim.grid.locality import on_levels
+
 Z, Y, X = 0, 1, 2
 Point = Literal["c", "f"]
 Location = Literal["c", "u", "v", "q", "w"]
@@ -198,9 +200,16 @@ def apply(function: Callable[..., Any], *operands: Any) -> Field:
     Operands that are not fields are scalars and are handed on as they are.
     """
     arrays, spans = align(*(o for o in operands if isinstance(o, Field)))
-    remaining = iter(arrays)
+    levels = max((array.shape[Z] for array in arrays), default=1)
+    remaining = iter([_repeated(array, levels) for array in arrays])
     values = (next(remaining) if isinstance(o, Field) else _scalar(o) for o in operands)
     return Field(function(*values), spans)
+
+
+def _repeated(array: jax.Array, levels: int) -> jax.Array:
+    """At so many levels, if it varies horizontally and does not with depth."""
+    nz, ny, nx = array.shape
+    return on_levels(array, levels) if nz == 1 < levels and ny * nx > 1 else array
 
 
 def where(condition: Field, yes: Any, no: Any) -> Field:

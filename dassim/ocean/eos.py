@@ -15,9 +15,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from dassim.dynamics.locality import compiled_apart
 from dassim.grid import Field, Levels, Span, apply, taps
 from dassim.grid.field import Z, align
+from dassim.grid.locality import compiled_apart
 from dassim.ocean import teos10
 from dassim.ocean.teos10 import horner
 

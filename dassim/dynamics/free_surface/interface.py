@@ -19,8 +19,8 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from dassim.dynamics.locality import compiled_apart
 from dassim.grid import Field, Grid
+from dassim.grid.locality import compiled_apart
 from dassim.grid.operators import avg_x_c2f, avg_y_c2f, divergence, gradient, level, masked
 
 

@@ -17,8 +17,8 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from dassim.dynamics.locality import compiled_apart
 from dassim.dynamics.reconstruction.weights import SUBSTENCILS, combine
+from dassim.grid.locality import compiled_apart
 
 Arrays = tuple[jax.Array, ...]
 
