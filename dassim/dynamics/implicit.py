@@ -94,18 +94,26 @@ class Columns(NamedTuple):
         """``dt K / d`` (m) of the interior faces."""
         return self.dt * self.kappa / (0.5 * (self.h[:-1] + self.h[1:]))
 
-    def level(self, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def level(self, k: jax.Array, rows: Rows) -> tuple[jax.Array, jax.Array]:
         """The mass of level k, and the conductance of the face below, 0 under the last."""
-        h, below = _at(self.h, k), _at(self.h, k + 1)
+        h, below = _at(self.h, k, rows), _at(self.h, k + 1, rows)
         open_below = (k + 1 < self.h.shape[0]).astype(h.dtype)
-        conductance = open_below * self.dt * _at(self.kappa, k) / (0.5 * (h + below))
-        return h * (1.0 + self.dt * _at(self.sink, k)), conductance
+        conductance = open_below * self.dt * _at(self.kappa, k, rows) / (0.5 * (h + below))
+        return h * (1.0 + self.dt * _at(self.sink, k, rows)), conductance
 
 
-def _at(array: jax.Array, k: jax.Array) -> jax.Array:
-    """Level ``k``, or the last that there is."""
-    last = array.shape[0] - 1
-    return jax.lax.dynamic_index_in_dim(array, jnp.minimum(k, last), keepdims=False)
+class Rows(NamedTuple):
+    """So many rows from the first on."""
+
+    first: jax.Array
+    count: int
+
+
+def _at(array: jax.Array, k: jax.Array, rows: Rows) -> jax.Array:
+    """Rows of level ``k``, or of the last that there is; what has one row has it for all."""
+    levels, ny, nx = array.shape
+    first, count = (0, 1) if ny == 1 else rows
+    return jax.lax.dynamic_slice(array, (jnp.minimum(k, levels - 1), first, 0), (1, count, nx))[0]
 
 
 def _solve(columns: Columns, rhs: Arrays) -> Arrays:
@@ -133,32 +141,68 @@ def _matrix_product(mass: jax.Array, conductance: jax.Array, x: Arrays) -> Array
 
 
 def _eliminate(columns: Columns, rhs: Arrays) -> Arrays:
-    """The solution, from the top down and up again.
+    """The solution, a few rows after the other: what passes from the sweep down to the sweep up
+    stays in the cache."""
+    levels, ny, nx = rhs[0].shape
+    count = _rows_at_once(levels, ny, nx * rhs[0].dtype.itemsize)
+
+    def solve_part(part: jax.Array, solution: Arrays) -> Arrays:
+        rows = Rows(jnp.minimum(part * count, ny - count), count)
+        return _sweep(columns, rhs, solution, rows)
+
+    return jax.lax.fori_loop(0, -(-ny // count), solve_part, [jnp.zeros_like(b) for b in rhs])
+
+
+def _sweep(columns: Columns, rhs: Arrays, solution: Arrays, rows: Rows) -> Arrays:
+    """``solution``, solved for in these rows from the top down and up again.
 
     The levels above act on a level like a ``load`` in series with the conductance of the face
     between; ``share`` is the weight of the level below in ``x[k] = z[k] + share[k] x[k+1]``.
     """
-    levels = columns.h.shape[0]
 
     def down(carry, k):
         load, above = carry
-        mass, below = columns.level(k)
+        mass, below = columns.level(k, rows)
         total = mass + load
         inverse = 1.0 / (total + below)
         share = below * inverse
-        content = [_at(b, k) + a for b, a in zip(rhs, above, strict=True)]
+        content = [_at(b, k, rows) + a for b, a in zip(rhs, above, strict=True)]
         z = [inverse * c for c in content]
         return (total * share, [share * c for c in content]), (share, z)
 
-    def up(below, level):
-        share, z = level
+    def up(carry, level):
+        solution, below = carry
+        k, share, z = level
         x = [a + share * b for a, b in zip(z, below, strict=True)]
-        return x, x
+        return (_with_rows(solution, x, k, rows), x), None
 
-    zero = [jnp.zeros_like(b[0]) for b in rhs]
-    ks = jnp.arange(levels)
-    _, (share, z) = jax.lax.scan(down, (jnp.zeros_like(rhs[0][0]), zero), ks)
-    return jax.lax.scan(up, zero, (share, z), reverse=True)[1]
+    levels, _, nx = rhs[0].shape
+    ks, zero = jnp.arange(levels), jnp.zeros((rows.count, nx), rhs[0].dtype)
+    zeros = [zero for _ in rhs]
+    _, (share, z) = jax.lax.scan(down, (zero, zeros), ks)
+    (solution, _), _ = jax.lax.scan(up, (solution, zeros), (ks, share, z), reverse=True)
+    return solution
+
+
+def _with_rows(arrays: Arrays, new: Arrays, k: jax.Array, rows: Rows) -> Arrays:
+    start = (k, rows.first, 0)
+    return [
+        jax.lax.dynamic_update_slice(array, x[None], start)
+        for array, x in zip(arrays, new, strict=True)
+    ]
+
+
+IN_CACHE = 2**17
+"""Bytes of an array that stays in a core's cache from one sweep to the next."""
+
+
+def _rows_at_once(levels: int, ny: int, row: int) -> int:
+    """As many of ``ny`` rows, of so many bytes each on a level, as stay in the cache, in parts of
+    equal size; all of them on accelerators."""
+    if jax.default_backend() != "cpu":
+        return ny
+    parts = -(-levels * ny * row // IN_CACHE)
+    return -(-ny // min(parts, ny))
 
 
 def _same_columns(*fields: Field) -> tuple[tuple[Span | None, Span | None], Arrays]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_banded
 
+from dassim.dynamics import implicit
 from dassim.dynamics.implicit import implicit_diffusion, open_faces
 from dassim.grid import Field, Span, StaggeringError
 
@@ -181,6 +182,20 @@ def test_a_tree_of_values_shares_one_matrix(arguments):
     one = implicit_diffusion(tree["T"], cells(h), faces(kappa), dt)
     np.testing.assert_array_equal(got["T"].data, one.data)
     np.testing.assert_allclose(got["S"][0].data, 2.0 - one.data, rtol=1e-13)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_columns_solved_in_parts_are_the_same(rows, arguments, monkeypatch):
+    """Two rows at a time do not divide three: the one in the middle is solved for twice."""
+    together = diffuse(*arguments)
+    monkeypatch.setattr(implicit, "IN_CACHE", rows * arguments[0][:, 0].nbytes)
+    in_parts = jax.jit(lambda *each: diffuse.__wrapped__(*each))(*arguments)
+    np.testing.assert_array_equal(in_parts, together)
+    forward = jax.linearize(lambda x: diffuse.__wrapped__(x, *arguments[1:]), arguments[0])[1]
+    (direction,) = random_directions(arguments[:1], 3)
+    back = jax.linear_transpose(forward, arguments[0])(direction)[0]
+    (other,) = random_directions(arguments[:1], 4)
+    assert np.vdot(direction, forward(other)) == pytest.approx(np.vdot(back, other), rel=1e-13)
 
 
 def test_one_level_has_no_diffusion():
