@@ -83,21 +83,26 @@ class AbstractEquationOfState(eqx.Module):
         """
         (T_here, S_here), spans = align(T, S)
         powers = compiled_apart(lambda T, S: self.powers(T, S), T_here, S_here)
-        water = [Field(power, spans) for power in powers]
+        return compiled_apart(
+            lambda *powers: self._in_columns(levels, [Field(power, spans) for power in powers]),
+            *powers,
+        )
 
-        def buoyancy(z: jax.Array) -> Field:
-            at = Field(z, levels.z.c.spans)
-            return -(self.gravity / self.reference_density) * apply(
-                lambda z, *powers: horner(powers, z), at, *water
-            )
-
+    def _in_columns(self, levels: Levels, powers: list[Field]) -> tuple[Field, Field]:
+        to_buoyancy = -self.gravity / self.reference_density
         centres, faces = levels.z.c.data, levels.z.f.data
+
+        def anomaly(z: jax.Array) -> Field:
+            at = Field(z, levels.z.c.spans)
+            return apply(lambda z, *powers: horner(powers, z), at, *powers)
+
+        buoyancy = to_buoyancy * anomaly(centres)
         if levels.count == 1:
-            return buoyancy(centres), Field(T.data[:0], (Span("f", 1), *T.spans[1:]))
+            return buoyancy, Field(buoyancy.data[:0], (Span("f", 1), *buoyancy.spans[1:]))
         # Before the shift to faces, so that derivatives too are evaluated on whole levels.
-        (from_above,) = taps(buoyancy(faces[1:]), Z, range(-1, 0), to="f")
-        (from_below,) = taps(buoyancy(faces[:-1]), Z, range(1), to="f")
-        return buoyancy(centres), (from_above - from_below) / levels.dz.f
+        (above,) = taps(anomaly(faces[1:]), Z, range(-1, 0), to="f")
+        (below,) = taps(anomaly(faces[:-1]), Z, range(1), to="f")
+        return buoyancy, to_buoyancy * (above - below) / levels.dz.f
 
 
 class LinearEOS(AbstractEquationOfState):
