@@ -64,7 +64,9 @@ def implicit_diffusion(
         )
 
     spans, (h, kappa, r, *old) = _same_columns(thickness, k_face, rate, *leaves)
-    new = _solve(Columns(h, kappa, r, jnp.asarray(dt, h.dtype)), [h * x for x in old])
+    around = jnp.broadcast_shapes(*(array.shape[1:] for array in (h, kappa, r, *old)))
+    content = [jnp.broadcast_to(h * x, (levels, *around)) for x in old]
+    new = _solve(Columns(h, kappa, r, jnp.asarray(dt, h.dtype)), content)
     return jax.tree.unflatten(tree, [Field(x, (Span("c"), *spans)) for x in new])
 
 
@@ -193,16 +195,18 @@ def _with_rows(arrays: Arrays, new: Arrays, k: jax.Array, rows: Rows) -> Arrays:
 
 
 IN_CACHE = 2**17
-"""Bytes of an array that stays in a core's cache from one sweep to the next."""
+"""Bytes of an array for all levels and a few rows, one of three or four that are to stay in a
+core's cache from one sweep to the next."""
 
 
 def _rows_at_once(levels: int, ny: int, row: int) -> int:
-    """As many of ``ny`` rows, of so many bytes each on a level, as stay in the cache, in parts of
-    equal size; all of them on accelerators."""
+    """As many of ``ny`` rows, of so many bytes each on a level, as stay in the cache, but one at
+    least, in parts of about equal size; all of them on accelerators."""
     if jax.default_backend() != "cpu":
         return ny
-    parts = -(-levels * ny * row // IN_CACHE)
-    return -(-ny // min(parts, ny))
+    most = max(1, IN_CACHE // (levels * row))
+    parts = -(-ny // most)
+    return -(-ny // parts)
 
 
 def _same_columns(*fields: Field) -> tuple[tuple[Span | None, Span | None], Arrays]:

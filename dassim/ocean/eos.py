@@ -102,6 +102,8 @@ class AbstractEquationOfState(eqx.Module):
         # Before the shift to faces, so that derivatives too are evaluated on whole levels.
         (above,) = taps(anomaly(faces[1:]), Z, range(-1, 0), to="f")
         (below,) = taps(anomaly(faces[:-1]), Z, range(1), to="f")
+        # The factor comes last: where a product and a difference are one operation, equal water
+        # would differ by the product's round-off.
         return buoyancy, to_buoyancy * (above - below) / levels.dz.f
 
 
