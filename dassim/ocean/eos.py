@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -84,11 +85,11 @@ class AbstractEquationOfState(eqx.Module):
         (T_here, S_here), spans = align(T, S)
         powers = compiled_apart(lambda T, S: self.powers(T, S), T_here, S_here)
         return compiled_apart(
-            lambda *powers: self._in_columns(levels, [Field(power, spans) for power in powers]),
-            *powers,
+            partial(self._in_columns, levels), [Field(power, spans) for power in powers]
         )
 
     def _in_columns(self, levels: Levels, powers: list[Field]) -> tuple[Field, Field]:
+        """The same, of water whose density has these coefficients of the powers of depth."""
         to_buoyancy = -self.gravity / self.reference_density
         centres, faces = levels.z.c.data, levels.z.f.data
 
