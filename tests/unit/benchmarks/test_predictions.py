@@ -3,20 +3,37 @@
 import pytest
 
 from dassim.config import Namelist, load
+from dassim.config.estimate import footprint
 from dassim.config.plan import plan
+from dassim.config.probe import way_back
 from tests.models.namelists import PROJECT
 from tools.benchmarks import predictions
+
+
+def world(fraction):
+    overrides = predictions.overrides(fraction)
+    return load(PROJECT / predictions.NAMELIST, Namelist, overrides=overrides).namelist
 
 
 @pytest.mark.parametrize("ranks", [100, 1000, 4000])
 @pytest.mark.parametrize("fraction", [4, 12, 20])
 def test_the_world_can_be_divided(fraction, ranks):
-    overrides = predictions.overrides(fraction)
-    namelist = load(PROJECT / predictions.NAMELIST, Namelist, overrides=overrides).namelist
+    namelist = world(fraction)
     planned = plan(namelist, ranks).decomposition
     assert planned.size == ranks and planned.shape == (158 * fraction, 360 * fraction)
     assert namelist.time is not None
     assert namelist.time.step == pytest.approx(predictions.STEP / fraction)
+
+
+@pytest.mark.parametrize("fraction", [4, 12, 20])
+def test_its_gradient_is_that_of_ten_days_whose_states_fit(fraction):
+    namelist = world(fraction)
+    section, window = way_back(namelist, namelist.time)
+    assert window.steps * namelist.time.step == pytest.approx(10 * 86400.0)
+    planned = plan(namelist, 1000)
+    shape = planned.levels.count, *planned.decomposition.block(0).shape
+    states = len(window.lengths) * footprint(namelist).state.size(shape, 8)
+    assert states < 1e9 * section.memory
 
 
 def test_a_row_is_measured_in_its_units():
