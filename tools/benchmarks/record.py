@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dassim import provenance
+from dassim.io.durable import write_text
 
 LIBRARIES = ("dassim", "python", "jax", "jaxlib", "numpy", "h5py", "mpi4py", "mpi4jax")
 
@@ -206,6 +207,8 @@ def median(times: Sequence[float]) -> tuple[float, float]:
 
 
 def write(path: Path, records: Records) -> None:
+    """In place of the file ``path``, wholly or not at all."""
+
     def plain(measurement: Measurement) -> dict[str, Any]:
         return asdict(measurement) | {"ratio": measurement.ratio}
 
@@ -217,7 +220,7 @@ def write(path: Path, records: Records) -> None:
         for part, record in sorted(records.items())
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(contents, indent=1) + "\n")
+    write_text(path, json.dumps(contents, indent=1) + "\n")
 
 
 def measurements(records: Records) -> list[Measurement]:
@@ -235,10 +238,12 @@ def read(path: Path) -> dict[str, Record]:
     except OSError as error:
         raise ValueError(f"{path}: found {str(error.strerror).lower()}, {EXPECTED}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: found {error!r}, {EXPECTED}") from error
+        raise ValueError(f"{path}: found {type(error).__name__}: {error}, {EXPECTED}") from error
 
 
-def records_of(contents: Mapping[str, Any]) -> dict[str, Record]:
+def records_of(contents: Any) -> dict[str, Record]:
+    if not isinstance(contents, dict):
+        raise TypeError(f"a {type(contents).__name__} in place of parts")
     return {
         part: Record(Header(**one["header"]), tuple(map(measurement_of, one["measurements"])))
         for part, one in contents.items()

@@ -25,6 +25,19 @@ def test_the_file_has_ratios_for_other_readers(tmp_path):
     assert '"ratio": 5.0' in (tmp_path / "a.json").read_text()
 
 
+def test_a_file_stays_whole_where_the_new_one_cannot_be_written(tmp_path, monkeypatch):
+    file = tmp_path / "a.json"
+    record.write(file, {"ocean": Record(HEADER, (STEP,))})
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        record.write(file, {"startup": Record(HEADER, (START,))})
+    assert record.read(file) == {"ocean": Record(HEADER, (STEP,))}
+
+
 @pytest.mark.parametrize("text", ["nothing", "3", '{"ocean": 1}', '[{"name": "step"}]'])
 def test_a_file_of_something_else_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
