@@ -2,9 +2,11 @@
 
 Each line is one of ``dassim check tools/benchmarks/world.yaml --predict``, whose block of a rank is
 timed on one core; its messages are priced with the costs of a site. A gradient is that of ten days,
-a step's share of it, where a rank may keep 32 GB of states. Memory is that of the programs, beside
-the process's own. Time steps in seconds are 2400 times the spacing in degrees. ``years/day`` are of
-the model; ``output`` is what all ranks write together, daily fields and monthly restarts.
+a step's share of it, where a rank may keep 32 GB of states; where these do not fit (1/12 and 1/20
+degree on 100 ranks), more steps are run again. Memory is that of the programs, a gradient's with
+the states that it keeps, beside the process's own. Time steps in seconds are 2400 times the spacing
+in degrees. ``years/day`` are of the model; ``output`` is what all ranks write together, daily
+fields and monthly restarts.
 """
 
 from __future__ import annotations

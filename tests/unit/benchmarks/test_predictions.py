@@ -26,7 +26,7 @@ def test_the_world_can_be_divided(fraction, ranks):
 
 
 @pytest.mark.parametrize("fraction", [4, 12, 20])
-def test_its_gradient_is_that_of_ten_days_whose_states_fit(fraction):
+def test_its_gradient_is_that_of_ten_days_whose_states_fit_on_1000_ranks(fraction):
     namelist = world(fraction)
     section, window = way_back(namelist, namelist.time)
     assert window.steps * namelist.time.step == pytest.approx(10 * 86400.0)
